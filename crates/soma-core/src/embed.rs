@@ -1,0 +1,48 @@
+//! Embedders: payload to dense vector, as a port; and the vectors that need no model.
+
+pub mod hash;
+pub mod sparse;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::error::Result;
+
+/// Which embedder filled an index: two indexes with equal identities hold comparable vectors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The embedder's name (`hash`).
+    pub name: String,
+    /// The revision of its model or algorithm.
+    pub revision: String,
+    /// The length of its vectors.
+    pub dims: usize,
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{} with {} dimensions", self.name, self.revision, self.dims)
+    }
+}
+
+/// Turns payloads and queries into dense vectors of norm 1.
+#[async_trait]
+pub trait Embedder: Send + Sync {
+    /// Which embedder this is.
+    fn identity(&self) -> &Identity;
+
+    /// How much the dense score counts beside the lexical one in hybrid recall.
+    fn hybrid_weight(&self) -> f64;
+
+    /// One vector per payload, each of length `dims` and norm 1.
+    ///
+    /// # Errors
+    /// `unavailable` when the model is away.
+    async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>>;
+
+    /// The vector of a query, of length `dims` and norm 1.
+    ///
+    /// # Errors
+    /// `unavailable` when the model is away; `bad_request` when this embedder takes vectors only.
+    async fn query(&self, text: &str) -> Result<Vec<f32>>;
+}

@@ -1,0 +1,1 @@
+//! The default embedder: deterministic signed feature hashing.

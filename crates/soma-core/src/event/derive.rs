@@ -1,0 +1,1 @@
+//! Ids that follow from what they name.

@@ -1,0 +1,52 @@
+//! Every bound of the system, in one place.
+
+use std::time::Duration;
+
+/// The largest event value accepted unless configured otherwise, in bytes.
+pub const VALUE_BYTES_DEFAULT: usize = 1 << 20;
+/// The largest event value that may be configured, in bytes.
+pub const VALUE_BYTES_MAX: usize = 16 << 20;
+/// How deep JSON may nest; the event itself is level 1.
+pub const DEPTH_MAX: usize = 64;
+/// The longest namespace, in Unicode scalar values.
+pub const NAMESPACE_CHARS_MAX: usize = 256;
+/// The longest `model_revision`, in Unicode scalar values.
+pub const MODEL_REVISION_CHARS_MAX: usize = 256;
+/// The longest `embedding`, in numbers.
+pub const EMBEDDING_LEN_MAX: usize = 65_536;
+/// The largest magnitude of a number.
+pub const NUMBER_ABS_MAX: f64 = 1e308;
+/// Integers beyond ±2⁵³ compare by equality only.
+pub const EXACT_INTEGER_MAX: i64 = 1 << 53;
+/// The most items of one batch request.
+pub const BATCH_ITEMS_MAX: usize = 1_000;
+/// The longest idempotency key, in bytes.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// The most hits of one recall.
+pub const TOP_K_MAX: usize = 1_000;
+/// Hits of a recall that names no number.
+pub const TOP_K_DEFAULT: usize = 10;
+/// The longest query text, in bytes.
+pub const QUERY_BYTES_MAX: usize = 64 << 10;
+/// Candidates taken from each list at recall, at least.
+pub const CANDIDATES_MIN: usize = 100;
+/// Items of a list page: default and maximum.
+pub const PAGE_DEFAULT: usize = 100;
+/// The most items of one list page.
+pub const PAGE_MAX: usize = 1_000;
+/// The deepest nesting of a filter.
+pub const FILTER_DEPTH_MAX: usize = 16;
+/// The most conditions in a filter, values of `in` included.
+pub const FILTER_TERMS_MAX: usize = 256;
+/// How long a read waits for a position when the request does not say.
+pub const WAIT_DEFAULT: Duration = Duration::from_millis(2_000);
+/// The longest that a read may wait for a position.
+pub const WAIT_MAX: Duration = Duration::from_millis(30_000);
+/// How long an append may take before the caller is told that the log is away.
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Events of one projector batch.
+pub const BATCH_EVENTS: usize = 1_000;
+/// Bytes of one projector batch; a single larger event still forms a batch alone.
+pub const BATCH_BYTES: usize = 8 << 20;
+/// How often the index is made durable while it changes.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);

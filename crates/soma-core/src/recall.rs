@@ -1,0 +1,102 @@
+//! Recall: a question in, memories out, best first.
+//!
+//! Recall reads the index and the records, never the log. A hit shows the committed record, with the
+//! filter checked on it again; a hit whose record is gone is dropped. Filters never reduce the hits
+//! below what exists.
+
+pub mod rank;
+
+use std::time::Duration;
+
+use crate::filter::Filter;
+use crate::ids::{Namespace, Position};
+use crate::memory::Memory;
+
+/// Which lists take part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Both, fused by score sum (see [`rank`]).
+    #[default]
+    Hybrid,
+    /// By vector alone.
+    Dense,
+    /// By words alone.
+    Lexical,
+}
+
+/// Where to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// In these namespaces, at least one.
+    Namespaces(Vec<Namespace>),
+    /// In every namespace that begins with this.
+    Prefix(String),
+}
+
+/// What to look for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probe {
+    /// A question in words.
+    Text(String),
+    /// A vector of the index's dimensions; dense only.
+    Vector(Vec<f32>),
+}
+
+/// One question.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where to look.
+    pub scope: Scope,
+    /// What to look for.
+    pub probe: Probe,
+    /// How many hits, 1 to [`crate::limits::TOP_K_MAX`].
+    pub top_k: usize,
+    /// Only memories that match.
+    pub filter: Option<Filter>,
+    /// Which lists take part.
+    pub mode: Mode,
+    /// Wait until the stores have passed this.
+    pub after: Option<Position>,
+    /// How long to wait for it.
+    pub wait: Duration,
+    /// Whether each hit tells why it is one.
+    pub explain: bool,
+}
+
+/// Why a hit is one: every part of its score.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// BM25 sum of the query's terms, if the lexical list took part.
+    pub bm25: Option<f64>,
+    /// Cosine similarity, if the dense list took part.
+    pub cosine: Option<f64>,
+    /// The named summands of the score, in the order in which they were added; they sum to `score`.
+    pub parts: Vec<(&'static str, f64)>,
+    /// The query's words that the memory shares, as they were indexed.
+    pub terms: Vec<String>,
+}
+
+/// One memory that answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The committed record.
+    pub memory: Memory,
+    /// Higher is better; comparable within one answer only.
+    pub score: f64,
+    /// Why, when asked.
+    pub explain: Option<Explain>,
+}
+
+/// What recall found, best first; ties by id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The hits.
+    pub hits: Vec<Hit>,
+    /// What the stores had passed, at least, when they were read.
+    pub position: Position,
+}
+
+pub(crate) async fn recall(engine: &crate::engine::Engine, request: &Request) -> crate::Result<Answer> {
+    let _ = (engine, request);
+    todo!()
+}

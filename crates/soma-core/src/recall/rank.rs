@@ -1,0 +1,1 @@
+//! Ranking: raw scores in, order out. Pure.
