@@ -358,7 +358,9 @@ impl Work {
     fn finish(self, before: Option<&State>) -> Change {
         let Self { state, erase, rows } = self;
         let visible = before.is_none_or(|b| {
-            b.event_id != state.event_id || b.kind != state.kind || b.is_live() != state.is_live()
+            b.event_id != state.event_id
+                || b.kind != state.kind
+                || b.is_live() != state.is_live()
                 || b.created_at != state.created_at
         });
         Change { state, visible, erase, rows }
