@@ -1,0 +1,1 @@
+//! The adapters of this crate through their public doors, on real files.
