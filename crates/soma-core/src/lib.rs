@@ -5,6 +5,7 @@
 //! through a port ([`log::EventLog`], [`store::MemoryStore`], [`index::VectorIndex`],
 //! [`embed::Embedder`], [`clock::Clock`]), which is why the whole of it runs under a seeded
 //! simulation.
+#![warn(missing_docs)]
 
 pub mod clock;
 pub mod embed;
