@@ -1,0 +1,159 @@
+//! What everybody else reads.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+
+use super::{Store, Tables};
+use crate::error::Result;
+use crate::event::EventType;
+use crate::fold::{State, in_order};
+use crate::ids::{EventId, MemoryId, Namespace, Position};
+use crate::memory::{HistoryEntry, Memory};
+use crate::store::{
+    Counts, ListKey, ListQuery, NamespaceCount, Order, PositionRow, Progress, ProjectorName, Reading, StoredEvent,
+};
+use crate::testing::lock;
+
+impl Store {
+    fn tables(&self) -> Tables {
+        lock(&self.0.inner).tables.clone()
+    }
+}
+
+impl Tables {
+    fn live(&self) -> impl Iterator<Item = Memory> {
+        self.memories.values().filter_map(|row| row.state.memory())
+    }
+
+    fn by_namespace(&self) -> BTreeMap<Namespace, u64> {
+        let mut counts = BTreeMap::new();
+        for memory in self.live() {
+            *counts.entry(memory.namespace).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Where a list puts one memory before another.
+fn compare(order: Order, a: &ListKey, b: &ListKey) -> Ordering {
+    let first = match order {
+        Order::Newest => Reverse(a.updated_at).cmp(&Reverse(b.updated_at)),
+        Order::Oldest => a.updated_at.cmp(&b.updated_at),
+        Order::Importance => match (a.importance, b.importance) {
+            (Some(a), Some(b)) => b.partial_cmp(&a).unwrap_or(Ordering::Equal),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        },
+    };
+    first.then(a.id.cmp(&b.id))
+}
+
+fn list_key(memory: &Memory) -> ListKey {
+    ListKey { updated_at: memory.updated_at, importance: memory.importance, id: memory.id }
+}
+
+#[async_trait]
+impl Reading for Store {
+    async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
+        let tables = self.tables();
+        Ok(ids.iter().filter_map(|id| tables.memories.get(id)).map(|row| row.state.clone()).collect())
+    }
+
+    async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let tables = self.tables();
+        Ok(tables.memories.range((from, Bound::Unbounded)).take(limit).map(|(_, row)| row.state.clone()).collect())
+    }
+
+    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+        let tables = self.tables();
+        Ok(tables.memories.get(&id).map(|row| {
+            let entries = in_order(&row.entries).into_iter();
+            let entries = entries.map(|entry| HistoryEntry {
+                event_id: entry.event.event_id,
+                kind: entry.event.kind,
+                timestamp: entry.event.timestamp,
+                place: entry.place.clone(),
+                payload: entry.event.content.as_ref().map(|content| content.payload.clone()),
+            });
+            entries.collect()
+        }))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {
+        let mut memories: Vec<Memory> = self
+            .tables()
+            .live()
+            .filter(|memory| query.namespaces.as_ref().is_none_or(|names| names.contains(&memory.namespace)))
+            .filter(|memory| query.filter.as_ref().is_none_or(|filter| filter.matches(memory)))
+            .filter(|memory| {
+                query.after.as_ref().is_none_or(|after| compare(query.order, &list_key(memory), after).is_gt())
+            })
+            .collect();
+        memories.sort_by(|a, b| compare(query.order, &list_key(a), &list_key(b)));
+        memories.truncate(query.limit);
+        Ok(memories)
+    }
+
+    async fn namespaces(&self, prefix: &str, after: Option<&Namespace>, limit: usize) -> Result<Vec<NamespaceCount>> {
+        let counts = self.tables().by_namespace().into_iter();
+        Ok(counts
+            .filter(|(namespace, _)| namespace.as_str().starts_with(prefix) && after.is_none_or(|a| namespace > a))
+            .map(|(namespace, memories)| NamespaceCount { namespace, memories })
+            .take(limit)
+            .collect())
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        let tables = self.tables();
+        let states = tables.memories.values().map(|row| &row.state);
+        Ok(Counts {
+            memories: tables.live().count() as u64,
+            deleted: states.filter(|state| state.kind == EventType::Deleted).count() as u64,
+            events: tables.events.len() as u64,
+            namespaces: tables.by_namespace().len() as u64,
+        })
+    }
+
+    async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {
+        let tables = self.tables();
+        let row = tables.events.get(&event_id).and_then(|id| tables.memories.get(id));
+        let entry = row.and_then(|row| row.entries.iter().find(|entry| entry.event.event_id == event_id));
+        Ok(entry.map(|entry| StoredEvent { event: entry.event.clone(), place: entry.place.clone() }))
+    }
+}
+
+#[async_trait]
+impl Progress for Store {
+    async fn positions(&self) -> Result<Vec<PositionRow>> {
+        let inner = lock(&self.0.inner);
+        let rows = inner.positions.iter().map(|((projector, log, partition), row)| PositionRow {
+            projector: projector.clone(),
+            log: log.clone(),
+            partition: *partition,
+            next: row.next,
+            indexed: row.indexed,
+            updated_at: row.updated_at,
+        });
+        Ok(rows.collect())
+    }
+
+    async fn reached(&self, projector: &ProjectorName, position: &Position) -> Result<()> {
+        loop {
+            let moved = self.0.moved.notified();
+            let reached = {
+                let inner = lock(&self.0.inner);
+                position.0.iter().all(|((log, partition), next)| {
+                    let row = inner.positions.get(&(projector.clone(), log.clone(), *partition));
+                    row.map_or(0, |row| row.next) >= *next
+                })
+            };
+            if reached {
+                return Ok(());
+            }
+            moved.await;
+        }
+    }
+}
