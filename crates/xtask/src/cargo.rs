@@ -1,7 +1,7 @@
 //! Runs cargo and says how long it took.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -83,5 +83,6 @@ pub(crate) fn watch(mut command: Command, mut line: impl FnMut(&str)) -> Result<
 
 fn describe(command: &Command) -> String {
     let args: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
-    format!("`cargo {}`", args.join(" "))
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
+    format!("`{program} {}`", args.join(" "))
 }

@@ -24,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("ADVISORIES WERE NOT CHECKED: the database could not be fetched; run `cargo x deny` where it can");
         return Ok(());
     }
-    cargo::step("advisories", || deny(&tool, &["check", "--disable-fetch", "advisories"]))
+    cargo::step("advisories", || deny(&tool, &["--offline", "check", "--hide-inclusion-graph", "advisories"]))
 }
 
 fn deny(tool: &PathBuf, args: &[&str]) -> Result<()> {
