@@ -3,6 +3,7 @@
 //! Every rule is a function from the tree of files to findings, so that its tests show it a tree
 //! that breaks it. ARCHITECTURE.md lists which invariant each of them guards.
 
+mod documents;
 mod features;
 mod layers;
 mod layout;
@@ -71,13 +72,16 @@ const CHECKS: &[Check] = &[
     words::unwraps,
     words::machines,
     words::spelling,
+    documents::paths_exist,
+    documents::index_is_complete,
 ];
 
 /// Checks the working tree and how its features unify.
 pub(crate) fn run() -> Result<()> {
     let tree = Tree::read(&cargo::root()?)?;
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| check(&tree)).collect();
-    findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    findings.sort_by(|a, b| (&a.path, a.line, &a.what).cmp(&(&b.path, b.line, &b.what)));
+    findings.dedup();
     for finding in &findings {
         println!("{finding}");
     }
