@@ -6,6 +6,7 @@
 pub mod build;
 pub mod codec;
 pub mod derive;
+mod fields;
 
 use serde_json::Value;
 

@@ -1,21 +1,55 @@
 //! Identifiers and times, parsed at the edge and trusted afterwards.
+//!
+//! Every type has one canonical spelling, which is what it writes. What it reads is named by the
+//! function: `parse` takes any usual spelling, `parse_strict` the one that the schema allows.
+
+mod position;
+mod time;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Builder, Uuid, Variant};
 
+use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
-use crate::limits;
+use crate::{json, limits};
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident at $field:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
+
+        impl $name {
+            /// Reads any usual spelling: hyphenated, 32 digits, in braces or as a URN, in either case.
+            ///
+            /// # Errors
+            /// [`Code::Schema`] at the field that holds such an id.
+            pub fn parse(text: &str) -> Result<Self> {
+                any_spelling(text).map(Self).ok_or_else(|| not_a_uuid(text, $field))
+            }
+
+            /// Reads the hyphenated spelling only, in either case.
+            ///
+            /// # Errors
+            /// [`Code::Schema`] at the field that holds such an id.
+            pub fn parse_strict(text: &str) -> Result<Self> {
+                hyphenated(text).map(Self).ok_or_else(|| not_a_uuid(text, $field))
+            }
+
+            /// A new id, version 7: it sorts after those made in earlier milliseconds.
+            #[must_use]
+            pub fn new_v7(clock: &dyn Clock) -> Self {
+                Self(uuid_v7(clock))
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,11 +61,58 @@ macro_rules! uuid_id {
 
 uuid_id! {
     /// The identity of one event; it takes effect once, for ever.
-    EventId
+    EventId at "event_id"
 }
 uuid_id! {
     /// The identity of one memory, and the key of its events.
-    MemoryId
+    MemoryId at "id"
+}
+
+impl MemoryId {
+    /// Reads an id that a caller chose: hyphenated, version 4 or 7.
+    ///
+    /// # Errors
+    /// [`Code::Schema`] at `id`; version 5 is reserved for ids that follow from what they name
+    /// ([`crate::event::derive`]).
+    pub fn parse_explicit(text: &str) -> Result<Self> {
+        let id = Self::parse_strict(text)?;
+        let refuse = |why: &str, remedy: &str| {
+            Err(Error::new(Code::Schema, format!("the id {id} {why}")).at("id").remedy(remedy))
+        };
+        match (id.0.get_variant(), id.0.get_version_num()) {
+            (Variant::RFC4122, 4 | 7) => Ok(id),
+            (Variant::RFC4122, 5) => refuse(
+                "is a UUID of version 5, which is reserved for derived ids",
+                "choose version 4 or 7, name a coordinate, or leave the id out",
+            ),
+            _ => refuse("is not a UUID of version 4 or 7", "choose version 4 or 7, or leave the id out"),
+        }
+    }
+}
+
+fn any_spelling(text: &str) -> Option<Uuid> {
+    const URN: &str = "urn:uuid:";
+    match text.get(..URN.len()) {
+        Some(prefix) if prefix.eq_ignore_ascii_case(URN) => hyphenated(&text[URN.len()..]),
+        _ => Uuid::try_parse(text).ok(),
+    }
+}
+
+fn hyphenated(text: &str) -> Option<Uuid> {
+    const SPELLED_BYTES: usize = 36;
+    if text.len() == SPELLED_BYTES { Uuid::try_parse(text).ok() } else { None }
+}
+
+fn not_a_uuid(text: &str, field: &str) -> Error {
+    Error::new(Code::Schema, format!("{field} {} is not a UUID", json::shown(text)))
+        .at(field)
+        .remedy("write 32 hexadecimal digits as 8-4-4-4-12")
+}
+
+fn uuid_v7(clock: &dyn Clock) -> Uuid {
+    let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
+    let [a, b, c, d, e, f, g, h, i, j, ..] = clock.random();
+    Builder::from_unix_timestamp_millis(millis, &[a, b, c, d, e, f, g, h, i, j]).into_uuid()
 }
 
 /// Whose memories: 1 to 256 characters without control characters.

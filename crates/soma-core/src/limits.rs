@@ -18,6 +18,10 @@ pub const EMBEDDING_LEN_MAX: usize = 65_536;
 pub const NUMBER_ABS_MAX: f64 = 1e308;
 /// Integers beyond ±2⁵³ compare by equality only.
 pub const EXACT_INTEGER_MAX: i64 = 1 << 53;
+/// The most numbers of a coordinate.
+pub const COORDINATE_NUMBERS_MAX: usize = 1_024;
+/// The longest text of one position, in bytes.
+pub const POSITION_BYTES_MAX: usize = 64 << 10;
 /// The most items of one batch request.
 pub const BATCH_ITEMS_MAX: usize = 1_000;
 /// The longest idempotency key, in bytes.
