@@ -1,1 +1,114 @@
-//! The vector index, in process.
+//! The vector index, in process: qdrant-edge under [`VectorIndex`].
+//!
+//! Invariants:
+//!
+//! - One thread ([`owner`]) makes every change and every flush; readers run beside it.
+//! - A point under a higher `rev` is neither replaced nor removed.
+//! - Scores are those of a flat index: every dense search looks at every point that the filter lets
+//!   through, every sparse search reads the posting lists of its terms, and document frequencies
+//!   never count a removed point. `N` of the BM25 formula counts points that have terms.
+//! - Nothing of the library ends the process: its panics become errors.
+//!
+//! It does not build graphs or merge segments, and it keeps nothing that the records do not have: the
+//! folder may be removed at any time while it is closed.
+
+mod collection;
+mod failure;
+mod fields;
+mod filter;
+mod owner;
+mod point;
+mod search;
+mod writes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use qdrant_edge::{EdgeShard, OperationResult};
+use soma_core::embed::Identity;
+use soma_core::error::{Code, Error, Result};
+use soma_core::ids::MemoryId;
+use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
+
+pub use self::collection::Opened;
+use self::owner::{Change, Owner, Shared};
+
+/// The vector index in one folder.
+pub struct Vectors {
+    owner: Owner,
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    identity: Identity,
+}
+
+impl Vectors {
+    /// Opens the index in `dir`, or creates it there. When it answers [`Opened::Fresh`] the points have
+    /// to be written from the records before the index is complete; it goes on to answer so until
+    /// the first flush.
+    ///
+    /// # Errors
+    /// `bad_config` when another embedder or an older layout filled the folder, `format_too_new`,
+    /// `in_use`, `corrupt`, `storage_full`, `unavailable`.
+    pub fn open(dir: &Path, identity: Identity) -> Result<(Self, Opened)> {
+        let (owner, shared, opened) = Owner::start(dir, &identity)?;
+        Ok((Self { owner, shared, dir: dir.to_owned(), identity }, opened))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&EdgeShard) -> OperationResult<T> + Send + 'static,
+    ) -> Result<T> {
+        let (shared, dir) = (Arc::clone(&self.shared), self.dir.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            shared.read(&dir, |collection| failure::contain(&dir, || read(collection.shard())))
+        });
+        task.await
+            .map_err(|error| Error::new(Code::Internal, "a read of the vector index ended early").because(error))?
+    }
+}
+
+#[async_trait]
+impl VectorIndex for Vectors {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    async fn write(&self, ops: Vec<Op>) -> Result<()> {
+        for op in &ops {
+            if let Op::Upsert(point) = op {
+                point::check(point, self.identity.dims)?;
+            }
+        }
+        if ops.is_empty() { Ok(()) } else { self.owner.change(Change::Ops(ops)).await }
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.owner.flush().await
+    }
+
+    async fn search(&self, search: &Search) -> Result<FoundList> {
+        if let Query::Dense(numbers) = &search.query
+            && numbers.len() != self.identity.dims
+        {
+            return Err(Error::new(
+                Code::Internal,
+                format!("a query of {} numbers meets an index of {}", numbers.len(), self.identity.dims),
+            ));
+        }
+        let search = search.clone();
+        self.read(move |shard| search::nearest(shard, &search)).await
+    }
+
+    async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
+        self.read(move |shard| search::page(shard, after, limit)).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        self.read(search::count).await
+    }
+
+    async fn purge(&self, ids: &[MemoryId]) -> Result<()> {
+        if ids.is_empty() { Ok(()) } else { self.owner.change(Change::Purge(ids.to_vec())).await }
+    }
+}

@@ -1,0 +1,141 @@
+//! Searches and reads, run beside the owner's writes.
+//!
+//! The library locks each segment for reading while a search looks at it and for writing while 32
+//! points are written, so a search sees every point either before or after its change.
+
+use qdrant_edge::{
+    Condition, CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint,
+    ScrollRequest, SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
+};
+use soma_core::ids::MemoryId;
+use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
+use uuid::Uuid;
+
+use super::filter::{self, Clause};
+use super::point::{self, DENSE, WORDS, key};
+
+/// How many points beyond the limit are fetched at first, to see where ties at the limit end.
+const BEYOND: usize = 16;
+/// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
+/// the index chooses among them.
+const BEYOND_MAX: usize = 4_096;
+
+/// The nearest points.
+pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<FoundList> {
+    let conditions = filter::conditions(search);
+    let Some((filter, query)) = edge_filter(conditions.clause).zip(query(&search.query)) else {
+        return Ok(FoundList { found: Vec::new(), exact: conditions.exact });
+    };
+    let sparse = matches!(search.query, Query::Sparse(_));
+    let mut found = Vec::new();
+    if search.limit > 0 {
+        for point in fetch(shard, &query, filter.as_ref(), search.limit)? {
+            // A sparse score of zero means that no term is shared.
+            if sparse && point.score == 0.0 {
+                continue;
+            }
+            if let Some(event_id) = point::event_id(point.payload.as_ref()) {
+                found.push(Found { id: point::id(point.id), score: point.score, event_id });
+            }
+        }
+    }
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    found.truncate(search.limit);
+    Ok(FoundList { found, exact: conditions.exact })
+}
+
+fn fetch(
+    shard: &EdgeShard,
+    query: &NamedQuery<VectorInternal>,
+    filter: Option<&Filter>,
+    limit: usize,
+) -> OperationResult<Vec<ScoredPoint>> {
+    let mut beyond = BEYOND;
+    loop {
+        let points = shard.search(SearchRequest {
+            query: QueryEnum::Nearest(query.clone()),
+            filter: filter.cloned(),
+            params: None,
+            limit: limit.saturating_add(beyond),
+            offset: 0,
+            with_payload: Some(WithPayloadInterface::Fields(vec![key("event_id")])),
+            with_vector: Some(WithVector::Bool(false)),
+            score_threshold: None,
+        })?;
+        let full = points.len() >= limit.saturating_add(beyond);
+        let tied = match (points.get(limit - 1), points.last()) {
+            (Some(at_limit), Some(last)) => at_limit.score == last.score,
+            (None, _) | (_, None) => false,
+        };
+        if !(full && tied) || beyond >= BEYOND_MAX {
+            return Ok(points);
+        }
+        beyond = BEYOND_MAX;
+    }
+}
+
+fn query(query: &Query) -> Option<NamedQuery<VectorInternal>> {
+    match query {
+        Query::Dense(numbers) => {
+            Some(NamedQuery { query: VectorInternal::Dense(numbers.clone()), using: Some(DENSE.to_owned()) })
+        }
+        Query::Sparse(Sparse { indices, .. }) if indices.is_empty() => None,
+        Query::Sparse(Sparse { indices, values }) => {
+            let words = SparseVector { indices: indices.clone(), values: values.clone() };
+            Some(NamedQuery { query: VectorInternal::Sparse(words), using: Some(WORDS.to_owned()) })
+        }
+    }
+}
+
+/// `None` when nothing can pass.
+fn edge_filter(clause: Clause) -> Option<Option<Filter>> {
+    match clause {
+        Clause::All => Some(None),
+        Clause::Nothing => None,
+        Clause::Test(Condition::Filter(filter)) => Some(Some(filter)),
+        Clause::Test(test) => Some(Some(Filter::new_must(test))),
+    }
+}
+
+/// Points in the order of their ids.
+pub(super) fn page(shard: &EdgeShard, after: Option<MemoryId>, limit: usize) -> OperationResult<Vec<StoredPoint>> {
+    // The library's offset is the first id of the page.
+    let first = match after {
+        None => None,
+        Some(MemoryId(id)) => match id.as_u128().checked_add(1) {
+            Some(next) => Some(PointId::Uuid(Uuid::from_u128(next))),
+            None => return Ok(Vec::new()),
+        },
+    };
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let payload = ["rev", "event_id", "namespace"].map(key).to_vec();
+    let (records, _) = shard.scroll(ScrollRequest {
+        offset: first,
+        limit: Some(limit),
+        filter: None,
+        with_payload: Some(WithPayloadInterface::Fields(payload)),
+        with_vector: WithVector::Bool(true),
+        order_by: None,
+    })?;
+    Ok(records.into_iter().map(point::read).collect())
+}
+
+/// The ids among those that a filter selects.
+pub(super) fn ids(shard: &EdgeShard, filter: Filter, limit: usize) -> OperationResult<Vec<PointId>> {
+    let (records, _) = shard.scroll(ScrollRequest {
+        offset: None,
+        limit: Some(limit),
+        filter: Some(filter),
+        with_payload: Some(WithPayloadInterface::Bool(false)),
+        with_vector: WithVector::Bool(false),
+        order_by: None,
+    })?;
+    Ok(records.into_iter().map(|record| record.id).collect())
+}
+
+/// How many points there are.
+pub(super) fn count(shard: &EdgeShard) -> OperationResult<u64> {
+    shard.count(CountRequest { filter: None, exact: true }).map(|n| n as u64)
+}
