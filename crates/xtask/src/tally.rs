@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     ignored: usize,
+    binaries: usize,
+    krate: String,
     binary: String,
     closings: Vec<String>,
     names: Vec<String>,
@@ -32,14 +34,18 @@ impl Tally {
     /// Reads one line of `cargo test`.
     pub(crate) fn read(&mut self, line: &str) {
         let line = line.trim();
-        if let Some(binary) = line.strip_prefix("Running ").or_else(|| line.strip_prefix("Doc-tests ")) {
-            let name = binary.rsplit('/').next().unwrap_or(binary).trim_end_matches(')');
-            self.binary = name.to_owned();
+        if let Some(binary) = line.strip_prefix("Running ") {
+            self.begin(binary);
+        } else if let Some(krate) = line.strip_prefix("Doc-tests ") {
+            self.binary = format!("{krate}, documentation");
         } else if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
             self.ignored += count(counts, "ignored");
-            self.closings.push(format!("{}: {line}", self.binary));
+            self.binaries += 1;
+            if !counts.starts_with("ok. 0 passed; 0 failed; 0 ignored") {
+                self.closings.push(format!("{}: {line}", self.binary));
+            }
         } else if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... ok")) {
             self.names.push(name.to_owned());
         } else if let Some(name) = line.strip_prefix("test ").and_then(|l| l.strip_suffix(" ... FAILED")) {
@@ -47,15 +53,28 @@ impl Tally {
         }
     }
 
-    /// The closing line of each binary, with the binary's name before it.
+    /// Reads the name of a binary from `unittests src/lib.rs (…/deps/soma_core-1f)`. Integration tests have
+    /// one name in all crates; cargo runs them after the unit tests of their crate, which names them.
+    fn begin(&mut self, binary: &str) {
+        let file = binary.rsplit('/').next().unwrap_or(binary).trim_end_matches(')');
+        let name = file.rsplit_once('-').map_or(file, |(name, _hash)| name);
+        if binary.starts_with("unittests") {
+            name.clone_into(&mut self.krate);
+            self.binary = format!("{name}, unit");
+        } else {
+            self.binary = format!("{}, {name}", self.krate);
+        }
+    }
+
+    /// The closing line of each binary in which a test ran, with the binary's name before it.
     pub(crate) fn closings(&self) -> &[String] {
         &self.closings
     }
 
     /// All of it in one line.
     pub(crate) fn summary(&self) -> String {
-        let Self { passed, failed, ignored, closings, .. } = self;
-        format!("tests: {passed} passed, {failed} failed, {ignored} ignored, in {} test binaries", closings.len())
+        let Self { passed, failed, ignored, binaries, .. } = self;
+        format!("tests: {passed} passed, {failed} failed, {ignored} ignored, in {binaries} test binaries")
     }
 
     /// Fails when a test failed, was ignored, or none ran.

@@ -20,8 +20,16 @@ fn sums_over_binaries_and_names_each_closing_line() {
         "test result: ok. 40 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
     ]);
     assert_eq!(tally.summary(), "tests: 42 passed, 0 failed, 0 ignored, in 2 test binaries");
-    assert!(tally.closings()[0].starts_with("soma_core-1f: test result: ok. 2 passed"));
+    assert!(tally.closings()[0].starts_with("soma_core, unit: test result: ok. 2 passed"));
+    assert!(tally.closings()[1].starts_with("soma_core, it: test result: ok. 40 passed"));
     assert_eq!(tally.verdict(), Ok(()));
+}
+
+#[test]
+fn a_binary_without_tests_closes_silently_and_is_counted() {
+    let tally = tally(&["   Doc-tests soma_core", "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured"]);
+    assert!(tally.closings().is_empty());
+    assert!(tally.summary().ends_with("in 1 test binaries"));
 }
 
 #[test]
@@ -32,7 +40,7 @@ fn a_failure_fails_and_is_named() {
         "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
     ]);
     let reason = tally.verdict().expect_err("one test failed");
-    assert!(reason.contains("it-2e: crash::nothing_is_lost"), "{reason}");
+    assert!(reason.contains("it: crash::nothing_is_lost"), "{reason}");
 }
 
 #[test]
