@@ -2,6 +2,7 @@
 
 pub mod hash;
 pub mod sparse;
+pub mod words;
 
 use async_trait::async_trait;
 use serde_json::Value;

@@ -1,7 +1,13 @@
 //! Remember, recall, forget: what HTTP, the command line and every other surface call.
 //!
-//! The engine appends events and reads stores; it never writes a store.
+//! The engine appends events and reads stores; it never writes a store. It knows no surface: what a
+//! repeated request is recognised by comes in as plain parts ([`Key`]).
+//!
+//! [`write`](self) side: `write.rs` (append, remember), `change.rs` (replace, forget). Reading side:
+//! `read.rs` (wait, get, history, status), `list.rs` (pages and their cursors).
 
+mod change;
+mod list;
 mod read;
 mod write;
 
@@ -12,12 +18,17 @@ use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::Result;
 use crate::event::Event;
-use crate::ids::{EventId, MemoryId, Place, Position};
+use crate::event::build::Draft;
+use crate::event::derive::Idempotency;
+use crate::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Place, Position, Timestamp};
 use crate::index::VectorIndex;
 use crate::log::{DeadLetters, EventLog};
-use crate::memory::Memory;
+use crate::memory::{HistoryEntry, Memory};
 use crate::recall;
-use crate::store::{MemoryStore, ProjectorName};
+use crate::store::{Counts, MemoryStore, NamespaceCount, ProjectorName};
+
+pub use change::{Forgotten, Replacement, Selection, Target};
+pub use list::{ListRequest, Page};
 
 /// The ports that the engine works on.
 #[derive(Clone)]
@@ -62,7 +73,147 @@ pub enum Stored {
     NotYet,
 }
 
+/// What a repeated request is recognised by, beside the namespace and the item of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The request's method, in capitals.
+    pub method: &'a str,
+    /// The request's path, without its query.
+    pub target: &'a str,
+    /// The caller's `Idempotency-Key`.
+    pub key: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// The key for one item of the request in a namespace.
+    #[must_use]
+    pub const fn item(&self, namespace: &'a Namespace, item: usize) -> Idempotency<'a> {
+        Idempotency { namespace, method: self.method, target: self.target, item, key: self.key }
+    }
+}
+
+/// What comes with a write beside its content.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context<'a> {
+    /// Makes repeating the write safe: equal keys give equal event ids.
+    pub key: Option<Key<'a>>,
+    /// The W3C trace that the write belongs to; carried as a header of its record.
+    pub traceparent: Option<&'a str>,
+}
+
+/// How far the projector is in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The log.
+    pub log: LogId,
+    /// The partition.
+    pub partition: Partition,
+    /// The first offset that the log retains; absent for a log that is not in use any more.
+    pub first: Option<Offset>,
+    /// The offset that the log's next record will get; absent likewise.
+    pub end: Option<Offset>,
+    /// The first offset that is not yet projected.
+    pub next: Offset,
+    /// Below this offset the index is known to be durable.
+    pub indexed: Offset,
+    /// Offsets that are not yet projected; absent for a log that is not in use any more.
+    pub lag: Option<u64>,
+    /// When the position last moved; absent before it first did.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// How the system is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// By log and partition.
+    pub partitions: Vec<PartitionStatus>,
+    /// Dead letters that nobody has dealt with.
+    pub dead_letters: u64,
+}
+
 impl Engine {
+    /// Checks drafts, fills in ids and times, and appends the events; answers in the order given.
+    ///
+    /// With a key in `context`, event and memory ids follow from it and the draft's place in the
+    /// list, so repeating the call gives the first answers again. Ids that a draft names stand.
+    ///
+    /// # Errors
+    /// Per item as [`Draft::build`] and [`Engine::append`]; for the whole call as [`Engine::append`].
+    pub async fn remember(&self, drafts: Vec<Draft>, context: Context<'_>) -> Result<Vec<Result<Written>>> {
+        write::remember(self, drafts, context).await
+    }
+
+    /// Replaces the content of a memory; creates it when it is unknown and its namespace is named.
+    ///
+    /// # Errors
+    /// `not_found` when it is deleted, or unknown and without a namespace; `namespace_mismatch`;
+    /// else as [`Engine::remember`].
+    pub async fn replace(&self, target: &Target, replacement: Replacement, context: Context<'_>) -> Result<Written> {
+        change::replace(self, target, replacement, context).await
+    }
+
+    /// Deletes a memory; deleting it again is no error. The namespace of an unknown memory must be
+    /// named, so that a delete can precede what it deletes.
+    ///
+    /// # Errors
+    /// `not_found` when it is unknown and without a namespace; `namespace_mismatch`; else as
+    /// [`Engine::append`].
+    pub async fn forget(&self, target: &Target, context: Context<'_>) -> Result<Written> {
+        change::forget(self, target, context).await
+    }
+
+    /// Deletes the memories that a selection names, as the stores hold them when they are read.
+    /// A failure in between leaves some of them deleted; repeating the call deletes the rest.
+    ///
+    /// # Errors
+    /// `bad_request` for a selection of everything everywhere; else as [`Engine::append`].
+    pub async fn forget_all(&self, selection: &Selection, context: Context<'_>) -> Result<Forgotten> {
+        change::forget_all(self, selection, context).await
+    }
+
+    /// A page of the memories that a request selects.
+    ///
+    /// # Errors
+    /// `bad_request` for a limit out of bounds; `bad_position` for a cursor of another list or of
+    /// no list; `unavailable`, `corrupt`.
+    pub async fn list(&self, request: &ListRequest) -> Result<Page<Memory>> {
+        list::list(self, request).await
+    }
+
+    /// A page of the namespaces that begin with `prefix` and hold memories, in order; the cursor is
+    /// the last namespace of the page before.
+    ///
+    /// # Errors
+    /// `bad_request` for a limit out of bounds; `bad_position` for a cursor that is no namespace;
+    /// `unavailable`, `corrupt`.
+    pub async fn namespaces(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page<NamespaceCount>> {
+        list::namespaces(self, prefix, cursor, limit).await
+    }
+
+    /// The events of a memory in the order in which they count, oldest first; also of a deleted one.
+    ///
+    /// # Errors
+    /// `not_found` when it is unknown; `unavailable`, `corrupt`.
+    pub async fn history(&self, id: MemoryId) -> Result<Vec<HistoryEntry>> {
+        read::history(self, id).await
+    }
+
+    /// Counts over the whole store.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    pub async fn counts(&self) -> Result<Counts> {
+        self.store.counts().await
+    }
+
+    /// Positions, lag and dead letters.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    pub async fn status(&self) -> Result<Status> {
+        read::status(self).await
+    }
+
     /// Appends events, durably, in order. An event whose id the log already holds is answered with
     /// its first place.
     ///

@@ -20,6 +20,7 @@ pub mod json;
 pub mod limits;
 pub mod log;
 pub mod memory;
+pub mod point;
 pub mod projector;
 pub mod recall;
 pub mod store;

@@ -3,13 +3,24 @@
 //! Recall reads the index and the records, never the log. A hit shows the committed record, with the
 //! filter checked on it again; a hit whose record is gone is dropped. Filters never reduce the hits
 //! below what exists.
+//!
+//! What each mode finds: `lexical`, the memories that share a word with the question, by BM25 alone.
+//! `dense`, the nearest memories, by cosine alone. `hybrid`, the candidates of both lists by the sum
+//! of [`rank`]; when the embedder's weight is 0 (`hash`) its list takes no part, so the hits are
+//! those that share a word with the question, and fewer than `top_k` when fewer do: hits without a
+//! shared word would be noise. A question that consists of function words only ("who are you?")
+//! names nothing that is indexed by word; hybrid then answers by vector alone, lexical with nothing.
 
 pub mod rank;
+mod search;
 
 use std::time::Duration;
 
+use crate::engine::Engine;
+use crate::error::Result;
 use crate::filter::Filter;
 use crate::ids::{Namespace, Position};
+use crate::limits;
 use crate::memory::Memory;
 
 /// Which lists take part.
@@ -33,12 +44,32 @@ pub enum Scope {
     Prefix(String),
 }
 
+impl Scope {
+    /// The namespaces that it covers as the store knows them; `None` is every namespace.
+    pub(crate) async fn namespaces(&self, engine: &Engine) -> Result<Option<Vec<Namespace>>> {
+        let prefix = match self {
+            Self::Namespaces(names) => return Ok(Some(names.clone())),
+            Self::Prefix(prefix) if prefix.is_empty() => return Ok(None),
+            Self::Prefix(prefix) => prefix,
+        };
+        let mut names: Vec<Namespace> = Vec::new();
+        loop {
+            let page = engine.store.namespaces(prefix, names.last(), limits::PAGE_MAX).await?;
+            let last = page.len() < limits::PAGE_MAX;
+            names.extend(page.into_iter().map(|count| count.namespace));
+            if last {
+                return Ok(Some(names));
+            }
+        }
+    }
+}
+
 /// What to look for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Probe {
     /// A question in words.
     Text(String),
-    /// A vector of the index's dimensions; dense only.
+    /// A vector of the index's dimensions, of any length above 0; the lexical list takes no part.
     Vector(Vec<f32>),
 }
 
@@ -96,7 +127,4 @@ pub struct Answer {
     pub position: Position,
 }
 
-pub(crate) async fn recall(engine: &crate::engine::Engine, request: &Request) -> crate::Result<Answer> {
-    let _ = (engine, request);
-    todo!()
-}
+pub(crate) use search::recall;

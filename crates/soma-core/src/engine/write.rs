@@ -1,14 +1,131 @@
-//! Appending.
+//! Appending: drafts to events, events to records, and what the log answered.
+//!
+//! An event that the log has already is no error when it says the same: its writer did not hear the
+//! first answer. It is compared here, because only here is it known what was meant.
 
-use super::{Engine, Written};
-use crate::error::Result;
-use crate::event::Event;
+use super::{Context, Engine, Written};
+use crate::error::{Code, Error, Result};
+use crate::event::build::{self, Draft};
+use crate::event::{Event, codec};
+use crate::ids::Place;
+use crate::limits;
+use crate::log::{Appended, NewRecord, Record};
+
+pub(super) async fn remember(
+    engine: &Engine,
+    drafts: Vec<Draft>,
+    context: Context<'_>,
+) -> Result<Vec<Result<Written>>> {
+    let events = drafts.into_iter().enumerate().map(|(item, draft)| event(engine, draft, context, item)).collect();
+    append_valid(engine, events, context.traceparent).await
+}
 
 pub(super) async fn append(
     engine: &Engine,
     events: Vec<Event>,
     traceparent: Option<&str>,
 ) -> Result<Vec<Result<Written>>> {
-    let _ = (engine, events, traceparent);
-    todo!()
+    append_valid(engine, events.into_iter().map(Ok).collect(), traceparent).await
+}
+
+/// Appends one event that must not fail on its own.
+pub(super) async fn append_one(engine: &Engine, event: Event, traceparent: Option<&str>) -> Result<Written> {
+    let mut answers = append(engine, vec![event], traceparent).await?;
+    answers.pop().expect("append answers every event")
+}
+
+fn event(engine: &Engine, mut draft: Draft, context: Context<'_>, item: usize) -> Result<Event> {
+    if let Some(key) = context.key {
+        let namespace = draft.namespace.clone();
+        let ids = key.item(&namespace, item);
+        draft.event_id.get_or_insert_with(|| ids.event_id());
+        if draft.coordinate.is_none() {
+            draft.id.get_or_insert_with(|| ids.memory_id());
+        }
+    }
+    draft.build(&*engine.clock)
+}
+
+/// Appends the events among the items; an item that is an error keeps its place in the answer.
+async fn append_valid(
+    engine: &Engine,
+    items: Vec<Result<Event>>,
+    traceparent: Option<&str>,
+) -> Result<Vec<Result<Written>>> {
+    let mut records = Vec::with_capacity(items.len());
+    let items: Vec<Result<Event>> = items
+        .into_iter()
+        .map(|item| {
+            let event = item?;
+            records.push(record(engine, &event, traceparent)?);
+            Ok(event)
+        })
+        .collect();
+    let mut appended = append_records(engine, records).await?.into_iter();
+    let answer = |item: Result<Event>| {
+        let event = item?;
+        let appended = appended.next().ok_or_else(|| {
+            Error::new(Code::Internal, "the log answered fewer records than it was given").remedy("report this")
+        })?;
+        match appended {
+            Appended::New(place) => Ok(written(&event, place, Repeated::No)),
+            Appended::Existing(record) => repeated(&event, &record),
+        }
+    };
+    Ok(items.into_iter().map(answer).collect())
+}
+
+async fn append_records(engine: &Engine, records: Vec<NewRecord>) -> Result<Vec<Appended>> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    tokio::select! {
+        biased;
+        appended = engine.log.append(records) => appended,
+        () = engine.clock.sleep(limits::APPEND_TIMEOUT) => {
+            let what = format!("the log did not take the write within {} seconds", limits::APPEND_TIMEOUT.as_secs());
+            Err(Error::new(Code::Unavailable, what)
+                .remedy("repeat the write with the same idempotency key or event id: it may have arrived"))
+        }
+    }
+}
+
+fn record(engine: &Engine, event: &Event, traceparent: Option<&str>) -> Result<NewRecord> {
+    let value = codec::encode(event);
+    build::fits(value.len(), engine.value_bytes_max)?;
+    let mut headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+    headers.extend(traceparent.map(|trace| ("traceparent".to_owned(), trace.as_bytes().to_vec())));
+    let key = event.id.to_string().into_bytes();
+    Ok(NewRecord { key: Some(key), value: Some(value), headers, event_id: Some(event.event_id) })
+}
+
+enum Repeated {
+    No,
+    Yes,
+}
+
+fn written(event: &Event, place: Place, repeated: Repeated) -> Written {
+    let repeated = matches!(repeated, Repeated::Yes);
+    Written { id: event.id, event_id: event.event_id, place, repeated }
+}
+
+/// The first answer again, if the log's event says what this one says.
+pub(super) fn repeated(event: &Event, record: &Record) -> Result<Written> {
+    let first = codec::decode(record, limits::VALUE_BYTES_MAX).map(|entry| entry.event);
+    if first.is_ok_and(|first| says_the_same(event, &first)) {
+        return Ok(written(event, record.place.clone(), Repeated::Yes));
+    }
+    let what = format!("the event {} was written before with another content", event.event_id);
+    Err(Error::new(Code::IdempotencyConflict, what).remedy("use a new idempotency key or event id for a new write"))
+}
+
+/// Whether two events are the same apart from their times. The content of an erased one is not
+/// known any more and counts as the same.
+fn says_the_same(event: &Event, first: &Event) -> bool {
+    let mut event = event.clone();
+    event.timestamp = first.timestamp;
+    if first.content.is_none() {
+        event.content = None;
+    }
+    codec::encode(&event) == codec::encode(first)
 }

@@ -1,0 +1,171 @@
+//! Text to words: the one tokeniser of the sparse vector, the hash vector and the ranking.
+//!
+//! Lower case, `'s` dropped, runs of letters and digits. Text beyond ASCII is brought to one
+//! spelling (NFKC) and cut at the word boundaries of Unicode (UAX #29); scripts written without
+//! spaces between words (Chinese, Japanese, Thai and their like; Korean too, whose particles stick
+//! to the words) give every character and every pair of neighbouring characters. English suffixes
+//! are cut off words of ASCII letters only (Snowball).
+//!
+//! What a text gives never depends on the platform. It may change only together with the revision
+//! of the vectors that are made of it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rust_stemmers::{Algorithm, Stemmer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Function words: they carry no meaning of their own, so they are not indexed. Kept short on
+/// purpose: a long list made retrieval worse. Sorted, for binary search.
+const STOP: [&str; 62] = [
+    "a", "am", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for",
+    "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "is", "it", "its", "me", "my", "of",
+    "on", "or", "our", "she", "so", "t", "that", "the", "their", "them", "they", "this", "to", "was", "we", "were",
+    "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "yours",
+];
+
+/// The words of a text, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Words {
+    folded: String,
+    spans: Vec<Range<usize>>,
+}
+
+impl Words {
+    /// Cuts a text into words.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            let folded = text.to_ascii_lowercase();
+            let mut spans = Vec::with_capacity(folded.len() / 5);
+            ascii_spans(folded.as_bytes(), 0, &mut spans);
+            return Self { folded, spans };
+        }
+        let folded: String = text.nfkc().flat_map(char::to_lowercase).map(plain_apostrophe).collect();
+        let spans = unicode_spans(&folded);
+        Self { folded, spans }
+    }
+
+    /// Every word, function words included.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.spans.iter().map(|span| &self.folded[span.clone()])
+    }
+
+    /// The words that carry meaning.
+    pub fn content(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter(|word| !is_stop(word))
+    }
+
+    /// Whether these words, function words included, contain all of `other` one after the other.
+    #[must_use]
+    pub fn contain(&self, other: &Self) -> bool {
+        let wanted: Vec<&str> = other.iter().collect();
+        let have: Vec<&str> = self.iter().collect();
+        !wanted.is_empty() && have.windows(wanted.len()).any(|window| window == wanted)
+    }
+}
+
+/// Whether a word, in lower case, is a function word.
+#[must_use]
+pub fn is_stop(word: &str) -> bool {
+    STOP.binary_search(&word).is_ok()
+}
+
+/// Cuts English suffixes off words.
+pub struct Stems(Stemmer);
+
+impl Default for Stems {
+    fn default() -> Self {
+        Self(Stemmer::create(Algorithm::English))
+    }
+}
+
+impl Stems {
+    /// The stem of a word in lower case; a word with anything but ASCII letters is its own.
+    #[must_use]
+    pub fn of<'a>(&self, word: &'a str) -> Cow<'a, str> {
+        if word.bytes().all(|byte| byte.is_ascii_lowercase()) { self.0.stem(word) } else { Cow::Borrowed(word) }
+    }
+}
+
+fn plain_apostrophe(c: char) -> char {
+    if c == '\u{2019}' { '\'' } else { c }
+}
+
+/// Runs of letters and digits, `'s` at the end of one left out; `base` is where `bytes` begin.
+fn ascii_spans(bytes: &[u8], base: usize, spans: &mut Vec<Range<usize>>) {
+    let mut at = 0;
+    while at < bytes.len() {
+        if !bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        while at < bytes.len() && bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+        }
+        spans.push(base + start..base + at);
+        let possessive = bytes[at..].starts_with(b"'s");
+        if possessive && !bytes.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) {
+            at += 2;
+        }
+    }
+}
+
+fn unicode_spans(folded: &str) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut previous: Option<Range<usize>> = None;
+    for (at, word) in folded.unicode_word_indices() {
+        if word.is_ascii() {
+            ascii_spans(word.as_bytes(), at, &mut spans);
+            continue;
+        }
+        if word.chars().next().is_some_and(is_unspaced) {
+            for (offset, unit) in word.grapheme_indices(true) {
+                let span = at + offset..at + offset + unit.len();
+                if let Some(before) = previous.filter(|before| before.end == span.start) {
+                    spans.push(before.start..span.end);
+                }
+                spans.push(span.clone());
+                previous = Some(span);
+            }
+            continue;
+        }
+        let word = word.strip_suffix("'s").unwrap_or(word);
+        let mut start = at;
+        for piece in word.split(is_joint) {
+            if !piece.is_empty() {
+                spans.push(start..start + piece.len());
+            }
+            start += piece.len() + word[start - at + piece.len()..].chars().next().map_or(0, char::len_utf8);
+        }
+    }
+    spans
+}
+
+/// Characters that hold a word of Unicode together where ours ends.
+fn is_joint(c: char) -> bool {
+    (c.is_ascii() && !c.is_ascii_alphanumeric()) || matches!(c, '\u{b7}' | '\u{2010}'..='\u{2027}')
+}
+
+/// Characters of scripts whose words are not told apart by spaces.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{0e00}'..='\u{0eff}'     // Thai, Lao
+        | '\u{1000}'..='\u{109f}'   // Myanmar
+        | '\u{1100}'..='\u{11ff}'   // Hangul Jamo
+        | '\u{1780}'..='\u{17ff}'   // Khmer
+        | '\u{3005}'..='\u{3007}'   // ideographic marks and zero
+        | '\u{3040}'..='\u{30ff}'   // Hiragana, Katakana
+        | '\u{31f0}'..='\u{31ff}'   // Katakana extensions
+        | '\u{3400}'..='\u{4dbf}'   // Han, extension A
+        | '\u{4e00}'..='\u{9fff}'   // Han
+        | '\u{ac00}'..='\u{d7af}'   // Hangul
+        | '\u{f900}'..='\u{faff}'   // Han, compatibility
+        | '\u{20000}'..='\u{3ffff}' // Han, further extensions
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use super::*;
+
+fn words(text: &str) -> Vec<String> {
+    Words::of(text).iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_stop_list_is_sorted_so_that_it_can_be_searched() {
+    assert!(STOP.is_sorted());
+}
+
+#[test]
+fn english_is_runs_of_letters_and_digits_without_possessives() {
+    assert_eq!(words("Caroline's 2nd BOAT, it's e-mail!"), ["caroline", "2nd", "boat", "it", "e", "mail"]);
+    assert_eq!(words("can't 'sail' 3.14 a_b"), ["can", "t", "sail", "3", "14", "a", "b"]);
+    assert_eq!(words("'s 's"), ["s", "s"]);
+    assert_eq!(words(" \t!?"), Vec::<String>::new());
+}
+
+#[test]
+fn a_letter_beyond_ascii_elsewhere_changes_no_other_word() {
+    let ascii = "Caroline's 2nd BOAT, it's e-mail! can't 'sail' 3,000 a_b x.y";
+    let mut expected = words(ascii);
+    expected.push("née".to_owned());
+    assert_eq!(words(&format!("{ascii} née")), expected);
+}
+
+#[test]
+fn one_word_has_one_spelling_however_it_was_typed() {
+    assert_eq!(words("CAFÉ"), words("cafe\u{301}"));
+    assert_eq!(words("ＡＢＣ１２"), ["abc12"]);
+    assert_eq!(words("André’s"), ["andré"]);
+    assert_eq!(words("Straße Ελλάδα Москва"), ["straße", "ελλάδα", "москва"]);
+}
+
+#[test]
+fn scripts_without_spaces_give_characters_and_pairs() {
+    assert_eq!(words("東京都 x"), ["東", "東京", "京", "京都", "都", "x"]);
+    assert_eq!(words("カフェ"), ["カ", "カフ", "フ", "フェ", "ェ"]);
+    assert_eq!(words("東 京"), ["東", "京"]);
+    assert!(words("สวัสดี").len() > 2);
+}
+
+#[test]
+fn content_leaves_out_function_words() {
+    let all = Words::of("What did the cat do in May?");
+    assert_eq!(all.content().collect::<Vec<_>>(), ["cat", "may"]);
+}
+
+#[test]
+fn a_name_is_contained_as_whole_words_in_sequence() {
+    let question = Words::of("What did Ann Lee's mother say?");
+    assert!(question.contain(&Words::of("ann lee")));
+    assert!(question.contain(&Words::of("Ann")));
+    assert!(!question.contain(&Words::of("An")));
+    assert!(!question.contain(&Words::of("Lee Ann")));
+    assert!(!question.contain(&Words::of("!")));
+}
+
+#[test]
+fn only_words_of_ascii_letters_are_stemmed() {
+    let stems = Stems::default();
+    assert_eq!(stems.of("sailing"), "sail");
+    assert_eq!(stems.of("january"), "januari");
+    assert_eq!(stems.of("2nds"), "2nds");
+    assert_eq!(stems.of("écoles"), "écoles");
+}
+
+proptest::proptest! {
+    #[test]
+    fn words_are_never_empty_and_lie_in_order(text in ".{0,60}") {
+        let words = Words::of(&text);
+        for span in &words.spans {
+            proptest::prop_assert!(span.start < span.end);
+            proptest::prop_assert!(words.folded.get(span.clone()).is_some());
+        }
+    }
+}

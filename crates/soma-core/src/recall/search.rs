@@ -1,0 +1,254 @@
+//! From a request to its answer: which lists to ask, how often, and what survives the records.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::rank::{self, Candidate};
+use super::{Answer, Explain, Hit, Mode, Probe, Request, Scope};
+use crate::embed::sparse;
+use crate::embed::words::Words;
+use crate::engine::Engine;
+use crate::error::{Code, Error, Result};
+use crate::filter::Filter;
+use crate::ids::{MemoryId, Namespace};
+use crate::index::{FoundList, Query, Search, Sparse};
+use crate::limits;
+use crate::memory::Memory;
+use crate::turn::Turn;
+
+/// Answers a question.
+pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer> {
+    check(engine, request)?;
+    if let Some(after) = &request.after {
+        engine.wait(after, request.wait).await?;
+    }
+    // Read before the search, so that the answer is at least as new as it says.
+    let position = engine.position().await?;
+    let namespaces = request.scope.namespaces(engine).await?;
+    if namespaces.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Answer { hits: Vec::new(), position });
+    }
+    let plan = Plan::of(engine, request).await?;
+    let mut round = Round { engine, request, plan: &plan, namespaces, records: HashMap::new() };
+    let mut limit = limits::CANDIDATES_MIN.max(request.top_k);
+    let (candidates, memories) = loop {
+        let gathered = round.gather(limit).await?;
+        if gathered.complete || gathered.candidates.len() >= request.top_k {
+            break (gathered.candidates, gathered.memories);
+        }
+        limit = limit.saturating_mul(2);
+    };
+    let hits = hits(request, &plan, &candidates, memories);
+    Ok(Answer { hits, position })
+}
+
+fn check(engine: &Engine, request: &Request) -> Result<()> {
+    let refuse =
+        |field: &str, what: String, remedy: &str| Err(Error::new(Code::BadRequest, what).at(field).remedy(remedy));
+    if request.top_k == 0 || request.top_k > limits::TOP_K_MAX {
+        let what = format!("top_k is {}, not 1 to {}", request.top_k, limits::TOP_K_MAX);
+        return refuse("top_k", what, "ask for fewer hits, and more narrowly");
+    }
+    if matches!(&request.scope, Scope::Namespaces(names) if names.is_empty()) {
+        return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
+    }
+    match &request.probe {
+        Probe::Text(text) if text.trim().is_empty() => {
+            refuse("query", "the query is empty".into(), "ask in words, or list memories instead")
+        }
+        Probe::Text(text) if text.len() > limits::QUERY_BYTES_MAX => {
+            let what = format!("the query has {} bytes, at most {} are allowed", text.len(), limits::QUERY_BYTES_MAX);
+            refuse("query", what, "ask a shorter question")
+        }
+        Probe::Text(_) => Ok(()),
+        Probe::Vector(_) if request.mode == Mode::Lexical => {
+            refuse("mode", "lexical recall needs words, not a vector".into(), "send a query, or use mode dense")
+        }
+        Probe::Vector(vector) => check_vector(engine, vector),
+    }
+}
+
+fn check_vector(engine: &Engine, vector: &[f32]) -> Result<()> {
+    let identity = engine.index.identity();
+    let fault = if vector.len() != identity.dims {
+        format!("has {} numbers, the index holds {identity}", vector.len())
+    } else if vector.iter().any(|value| !value.is_finite()) {
+        "holds a number that is not finite".to_owned()
+    } else if vector.iter().all(|value| *value == 0.0) {
+        "is zero and points nowhere".to_owned()
+    } else {
+        return Ok(());
+    };
+    let error = Error::new(Code::BadRequest, format!("the embedding {fault}")).at("embedding");
+    Err(error.remedy("embed the question with the model that filled the index"))
+}
+
+/// What takes part in answering.
+struct Plan {
+    /// How the candidates are ranked.
+    mode: Mode,
+    words: Words,
+    sparse: Option<Sparse>,
+    dense: Option<Vec<f32>>,
+    dense_weight: f64,
+}
+
+impl Plan {
+    async fn of(engine: &Engine, request: &Request) -> Result<Self> {
+        let dense_weight = engine.embedder.hybrid_weight();
+        let alone = |mode, words, sparse, dense| Self { mode, words, sparse, dense, dense_weight };
+        let text = match &request.probe {
+            Probe::Vector(vector) => {
+                return Ok(alone(Mode::Dense, Words::default(), None, Some(normalised(vector))));
+            }
+            Probe::Text(text) => text,
+        };
+        let words = Words::of(text);
+        let sparse = sparse::query(&words);
+        let wordless = sparse.indices.is_empty();
+        Ok(match request.mode {
+            Mode::Lexical => alone(Mode::Lexical, words, Some(sparse), None),
+            Mode::Dense => alone(Mode::Dense, words, None, Some(engine.embedder.query(text).await?)),
+            Mode::Hybrid if wordless => alone(Mode::Dense, words, None, Some(engine.embedder.query(text).await?)),
+            Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, Some(sparse), None),
+            Mode::Hybrid => alone(Mode::Hybrid, words, Some(sparse), Some(engine.embedder.query(text).await?)),
+        })
+    }
+}
+
+fn normalised(vector: &[f32]) -> Vec<f32> {
+    // The largest component first: squares of very large or very small numbers leave f64 otherwise.
+    let largest = vector.iter().map(|value| f64::from(value.abs())).fold(0.0, f64::max);
+    let norm = vector.iter().map(|value| (f64::from(*value) / largest).powi(2)).sum::<f64>().sqrt();
+    vector.iter().map(|value| (f64::from(*value) / largest / norm) as f32).collect()
+}
+
+/// What one round of asking the index has brought.
+struct Gathered {
+    candidates: Vec<Candidate>,
+    memories: Vec<Memory>,
+    /// Whether asking for more could bring nothing.
+    complete: bool,
+}
+
+struct Round<'a> {
+    engine: &'a Engine,
+    request: &'a Request,
+    plan: &'a Plan,
+    namespaces: Option<Vec<Namespace>>,
+    /// What the store said, over all rounds; `None` for a record that is gone or does not match.
+    records: HashMap<MemoryId, Option<Memory>>,
+}
+
+impl Round<'_> {
+    async fn gather(&mut self, limit: usize) -> Result<Gathered> {
+        let lexical = self.list(self.plan.sparse.clone().map(Query::Sparse), limit).await?;
+        let dense = self.list(self.plan.dense.clone().map(Query::Dense), limit).await?;
+        let mut found: BTreeMap<MemoryId, (Option<f64>, Option<f64>)> = BTreeMap::new();
+        let full = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| list.found.len() >= limit);
+        let inexact = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| !list.exact);
+        let may_have_more = full(&lexical) || full(&dense);
+        let inexact = inexact(&lexical) || inexact(&dense);
+        for hit in lexical.into_iter().flat_map(|list| list.found) {
+            found.entry(hit.id).or_default().0 = Some(f64::from(hit.score));
+        }
+        for hit in dense.into_iter().flat_map(|list| list.found) {
+            found.entry(hit.id).or_default().1 = Some(f64::from(hit.score));
+        }
+        self.read(found.keys().copied()).await?;
+        let asked = found.len();
+        found.retain(|id, _| self.records.get(id).is_some_and(Option::is_some));
+        let dropped = asked - found.len();
+        self.complete_scores(&mut found).await?;
+
+        let mut candidates = Vec::with_capacity(found.len());
+        let mut memories = Vec::with_capacity(found.len());
+        for (id, (bm25, cosine)) in found {
+            if let Some(Some(memory)) = self.records.get(&id) {
+                candidates.push(Candidate { id, bm25, cosine });
+                memories.push(memory.clone());
+            }
+        }
+        let complete = !may_have_more || (!inexact && dropped == 0);
+        Ok(Gathered { candidates, memories, complete })
+    }
+
+    async fn list(&self, query: Option<Query>, limit: usize) -> Result<Option<FoundList>> {
+        let Some(query) = query else { return Ok(None) };
+        let (namespaces, filter) = (self.namespaces.clone(), self.request.filter.clone());
+        let search = Search { query, namespaces, filter, ids: None, limit };
+        self.engine.index.search(&search).await.map(Some)
+    }
+
+    /// Reads the records that no earlier round has read.
+    async fn read(&mut self, ids: impl Iterator<Item = MemoryId>) -> Result<()> {
+        let unread: Vec<MemoryId> = ids.filter(|id| !self.records.contains_key(id)).collect();
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let states = self.engine.store.states(&unread).await?;
+        self.records.extend(unread.into_iter().map(|id| (id, None)));
+        for memory in states.iter().filter_map(crate::fold::State::memory) {
+            if self.in_scope(&memory) && self.request.filter.as_ref().is_none_or(|f: &Filter| f.matches(&memory)) {
+                self.records.insert(memory.id, Some(memory));
+            }
+        }
+        Ok(())
+    }
+
+    fn in_scope(&self, memory: &Memory) -> bool {
+        match &self.request.scope {
+            Scope::Namespaces(names) => names.contains(&memory.namespace),
+            Scope::Prefix(prefix) => memory.namespace.as_str().starts_with(prefix.as_str()),
+        }
+    }
+
+    /// Asks for the scores that one list has and the other lacks, when both take part.
+    async fn complete_scores(&self, found: &mut BTreeMap<MemoryId, (Option<f64>, Option<f64>)>) -> Result<()> {
+        let (Some(sparse), Some(dense)) = (&self.plan.sparse, &self.plan.dense) else { return Ok(()) };
+        let without = |lacks: fn(&(Option<f64>, Option<f64>)) -> bool| -> Vec<MemoryId> {
+            found.iter().filter(|(_, scores)| lacks(scores)).map(|(id, _)| *id).collect()
+        };
+        let (wordless, distant) = (without(|scores| scores.0.is_none()), without(|scores| scores.1.is_none()));
+        for hit in self.scores(Query::Sparse(sparse.clone()), &wordless).await? {
+            found.entry(hit.0).or_default().0 = Some(hit.1);
+        }
+        for hit in self.scores(Query::Dense(dense.clone()), &distant).await? {
+            found.entry(hit.0).or_default().1 = Some(hit.1);
+        }
+        for scores in found.values_mut() {
+            scores.0.get_or_insert(0.0);
+            scores.1.get_or_insert(0.0);
+        }
+        Ok(())
+    }
+
+    async fn scores(&self, query: Query, ids: &[MemoryId]) -> Result<Vec<(MemoryId, f64)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let search = Search { query, namespaces: None, filter: None, ids: Some(ids.to_vec()), limit: ids.len() };
+        let list = self.engine.index.search(&search).await?;
+        Ok(list.found.into_iter().map(|hit| (hit.id, f64::from(hit.score))).collect())
+    }
+}
+
+fn hits(request: &Request, plan: &Plan, candidates: &[Candidate], memories: Vec<Memory>) -> Vec<Hit> {
+    let turns: Vec<Turn> = match plan.mode {
+        Mode::Hybrid => memories.iter().map(|memory| Turn::of(&memory.payload)).collect(),
+        Mode::Dense | Mode::Lexical => Vec::new(),
+    };
+    let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
+    let ranked = rank::rank(plan.mode, &plan.words, plan.dense_weight, candidates, &turns);
+    let top = ranked.into_iter().take(request.top_k);
+    top.filter_map(|(at, score)| {
+        let memory = memories[at].take()?;
+        let explain = request.explain.then(|| Explain {
+            bm25: candidates[at].bm25,
+            cosine: candidates[at].cosine,
+            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at),
+            parts: score.parts,
+        });
+        Some(Hit { memory, score: score.total, explain })
+    })
+    .collect()
+}
