@@ -75,10 +75,10 @@ pub(super) async fn replace(
         ..Draft::updated(namespace, target.id, replacement.payload)
     };
     let event = draft.build(&*engine.clock)?;
-    if context.key.is_some() {
-        if let Some(answer) = answered(engine, &event).await {
-            return answer;
-        }
+    if context.key.is_some()
+        && let Some(answer) = answered(engine, &event).await
+    {
+        return answer;
     }
     if state.is_some_and(|state| !state.is_live()) {
         return Err(deleted(target.id));
