@@ -25,3 +25,5 @@ pub mod journal;
 pub mod records;
 mod sqlite;
 pub mod vectors;
+
+pub use directory::DataDir;

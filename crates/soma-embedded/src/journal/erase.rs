@@ -1,0 +1,84 @@
+//! Blanks the content of a memory's earlier records, and of their dead letters.
+//!
+//! SQLite overwrites the freed cells and pages with zeros. Until the next checkpoint the WAL still
+//! holds the pages as they were, so the writer empties it soon afterwards: at the next idle moment,
+//! or after two seconds. What the file system and the device keep of overwritten blocks is out of
+//! reach here.
+
+use rusqlite::params;
+use soma_core::error::Result;
+use soma_core::event::codec;
+use soma_core::ids::{MemoryId, Offset};
+use soma_core::log::Record;
+
+use super::row::{self, Contents, Stored};
+use super::writer::Change;
+use super::{PARTITION, letters};
+
+/// Blanks the records of each memory below its offset. Repeating it changes nothing.
+///
+/// # Errors
+/// `corrupt`, `storage_full`, `unavailable`.
+pub(super) fn erase(change: &Change<'_>, items: &[(MemoryId, Offset)]) -> Result<()> {
+    for (id, below) in items {
+        let id = id.0.into_bytes();
+        for (event_id, record) in affected(change, id, *below)? {
+            if let Some(erased) = blank(&record) {
+                rewrite(change, event_id, &erased)?;
+            }
+        }
+        letters::erase(change, id, PARTITION, *below)?;
+    }
+    Ok(())
+}
+
+/// The record without its content and marked as such; `None` when nothing changes.
+pub(super) fn blank(record: &Record) -> Option<Record> {
+    let value = codec::erase(record)?;
+    let marked = record.header(codec::ERASED).is_some();
+    if marked && record.value.as_ref() == Some(&value) {
+        return None;
+    }
+    let mut erased = Record { value: Some(value), ..record.clone() };
+    if !marked {
+        erased.headers.push((codec::ERASED.to_owned(), b"1".to_vec()));
+    }
+    Some(erased)
+}
+
+type Affected = Vec<(Option<[u8; 16]>, Record)>;
+
+fn affected(change: &Change<'_>, id: [u8; 16], below: Offset) -> Result<Affected> {
+    let failing = change.database.failing("erase in");
+    let sql = format!("SELECT {} FROM records WHERE memory = ?1 AND offset < ?2", row::COLUMNS);
+    let mut statement = change.connection.prepare_cached(&sql).map_err(&failing)?;
+    let below = i64::try_from(below).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![id, below], Stored::read).map_err(&failing)?;
+    rows.map(|stored| {
+        let stored = stored.map_err(&failing)?;
+        Ok((stored.event_id, stored.verify(change.database, change.log)?))
+    })
+    .collect()
+}
+
+fn rewrite(change: &Change<'_>, event_id: Option<[u8; 16]>, record: &Record) -> Result<()> {
+    let headers = row::encode_headers(&record.headers);
+    let contents = Contents {
+        offset: record.place.offset,
+        timestamp: record.timestamp.0,
+        event_id,
+        key: record.key.as_deref(),
+        headers: headers.as_deref(),
+        value: record.value.as_deref(),
+    };
+    let failing = change.database.failing("erase in");
+    let mut statement = change
+        .connection
+        .prepare_cached("UPDATE records SET value = ?2, headers = ?3, checksum = ?4 WHERE offset = ?1")
+        .map_err(&failing)?;
+    let changed = statement
+        .execute(params![record.place.offset, record.value, headers, contents.checksum()])
+        .map_err(&failing)?;
+    debug_assert_eq!(changed, 1, "the record was read in this transaction");
+    Ok(())
+}
