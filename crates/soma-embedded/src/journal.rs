@@ -336,7 +336,7 @@ fn known(partition: Partition) -> Result<()> {
     if partition == PARTITION {
         return Ok(());
     }
-    Err(Error::new(Code::NotFound, format!("the journal has no partition {partition}, only {PARTITION}")))
+    Err(Error::new(Code::Internal, format!("the journal has no partition {partition}, only {PARTITION}")))
 }
 
 /// The log's id, drawn once, and the number of changes.

@@ -14,8 +14,7 @@ use crate::sqlite::Database;
 const SELECT: &str = "SELECT log, partition, offset, timestamp, checksum, reason, component, event_id, first_seen,
     attempts, redrives, memory, key, error, headers, value FROM dead_letters";
 
-/// Keeps letters; for a known source the first sighting stays, the refusal is the latest, and
-/// attempts add up.
+/// Keeps letters; a known source keeps its first letter, and counts attempts and redrives.
 ///
 /// # Errors
 /// `store_rejected`, `storage_full`, `corrupt`, `unavailable`.
@@ -31,14 +30,9 @@ pub(super) fn put(change: &Change<'_>, letters: &[DeadLetter]) -> Result<()> {
 
 fn merge(known: DeadLetter, again: &DeadLetter) -> DeadLetter {
     DeadLetter {
-        reason: again.reason.clone(),
-        error: again.error.clone(),
-        component: again.component.clone(),
-        event_id: again.event_id.or(known.event_id),
-        first_seen: known.first_seen.min(again.first_seen),
-        attempts: known.attempts.saturating_add(again.attempts),
+        attempts: known.attempts.saturating_add(again.attempts.max(1)),
         redrives: known.redrives.max(again.redrives),
-        record: known.record,
+        ..known
     }
 }
 

@@ -1,3 +1,5 @@
 //! The adapters of this crate through their public doors, on real files.
 
+mod directory;
+mod journal;
 mod vectors;
