@@ -175,6 +175,7 @@ fn replace(file: &Path, content: &[u8], prepare: impl FnOnce(&File) -> io::Resul
     Ok(opened)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum of another crate that may grow: the rest is alike to us")]
 fn failed(doing: &str, path: &Path, e: io::Error) -> Error {
     let (code, remedy) = match e.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

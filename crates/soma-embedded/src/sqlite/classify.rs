@@ -9,31 +9,28 @@ use super::Database;
 pub(super) fn classify(database: &Database, doing: &str, error: rusqlite::Error) -> Error {
     let (name, path) = (database.kind.name, database.path.display());
     let code = code_of(&error);
-    let message = match code {
-        Code::Corrupt => return database.corrupt(reason(&error)).because(error),
-        Code::StorageFull => format!("cannot {doing} the {name} {path}: there is no space left"),
-        _ => format!("cannot {doing} the {name} {path}: {}", reason(&error)),
+    if code == Code::Corrupt {
+        return database.corrupt(reason(&error)).because(error);
+    }
+    let (why, remedy) = if code == Code::StorageFull {
+        ("there is no space left".to_owned(), "free space on the file system of the data directory, then try again")
+    } else if code == Code::StoreRejected {
+        (reason(&error), "correct the input")
+    } else if code == Code::Internal {
+        (reason(&error), "report this as a defect")
+    } else {
+        (reason(&error), "check the disk and the permissions of the data directory, then try again")
     };
-    let classified = Error::new(code, message);
-    let classified = match code {
-        Code::StorageFull => classified.remedy("free space on the file system of the data directory, then try again"),
-        Code::StoreRejected => classified.remedy("correct the input"),
-        Code::Internal => classified.remedy("report this as a defect"),
-        _ => classified.remedy("check the disk and the permissions of the data directory, then try again"),
-    };
-    classified.because(error)
+    Error::new(code, format!("cannot {doing} the {name} {path}: {why}")).remedy(remedy).because(error)
 }
 
 fn reason(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, text) => {
-            let text = text.clone().unwrap_or_else(|| failure.to_string());
-            format!("{text} (SQLite error {})", failure.extended_code)
-        }
-        other => other.to_string(),
-    }
+    let rusqlite::Error::SqliteFailure(failure, text) = error else { return error.to_string() };
+    let text = text.clone().unwrap_or_else(|| failure.to_string());
+    format!("{text} (SQLite error {})", failure.extended_code)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum of another crate that may grow: the rest is alike to us")]
 fn code_of(error: &rusqlite::Error) -> Code {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => code_of_failure(failure),
@@ -47,6 +44,7 @@ fn code_of(error: &rusqlite::Error) -> Code {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum of another crate that may grow: the rest is alike to us")]
 fn code_of_failure(failure: &ffi::Error) -> Code {
     match failure.code {
         ErrorCode::DiskFull => Code::StorageFull,

@@ -116,7 +116,8 @@ async fn a_folder_in_use_by_another_process_names_that_process() {
 #[tokio::test]
 async fn files_that_cannot_grow_lose_nothing_acknowledged() {
     let folder = folder();
-    let mut command: Vec<String> = ["sh", "-c", "trap '' XFSZ; ulimit -f 2000; exec \"$@\"", "sh"].map(String::from).into();
+    let mut command: Vec<String> =
+        ["sh", "-c", "trap '' XFSZ; ulimit -f 2000; exec \"$@\"", "sh"].map(String::from).into();
     command.extend(child("append_until_refused", folder.path()));
     let (mut child, lines) = start(&command);
     let lines: Vec<_> = lines.map_while(Result::ok).collect();
