@@ -74,6 +74,7 @@ const CHECKS: &[Check] = &[
     words::spelling,
     documents::paths_exist,
     documents::index_is_complete,
+    documents::configuration_is_complete,
 ];
 
 /// Checks the working tree and how its features unify.
