@@ -1,1 +1,6 @@
+//! What tests share and users never compile.
+//!
+//! Nothing here is part of the product: a crate of the workspace names this one only under
+//! `[dev-dependencies]`.
 
+pub mod filters;
