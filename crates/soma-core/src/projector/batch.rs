@@ -1,0 +1,198 @@
+//! Applying one batch: decode, fold, embed, stage, index, commit.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::letters::{self, Decoded};
+use super::observe::{Component, Report};
+use super::{Failure, Projector, Session, points};
+use crate::error::{Code, Error, Result};
+use crate::event::{EventType, codec};
+use crate::fold::{self, Entry, Folded, Outcome, State};
+use crate::ids::{EventId, MemoryId, Offset};
+use crate::index::Op;
+use crate::log::Record;
+use crate::store::{Advance, LastEvent, Loaded, Staging};
+
+/// Applies a batch and moves the session beyond it. On an error nothing has changed that repeating
+/// the batch would not change in the same way.
+pub(super) async fn apply(projector: &Projector, session: &mut Session, records: &[Record]) -> Result<(), Failure> {
+    let Some(last) = records.last() else { return Ok(()) };
+    let mut report = Report { records: records.len(), ..Report::default() };
+    let decoded = letters::decode(projector, records);
+    let mut watch = Watch::start(projector);
+
+    let mut staging = projector.store.begin(&session.claim).await.map_err(store)?;
+    let loaded = load(staging.as_mut(), &decoded.entries).await.map_err(store)?;
+    let folded = fold(staging.as_mut(), &loaded, &decoded.entries).await.map_err(store)?;
+    report.records_took += watch.lap();
+
+    report.letters = letters::put(projector, session, &decoded, &folded).await?;
+    watch.lap();
+    let mut ops = plan(projector, &folded, &mut report).await?;
+    report.index_took += watch.lap();
+    let rev = staging.stage(&folded.changes).await.map_err(store)?;
+    report.records_took += watch.lap();
+    set_rev(&mut ops, rev);
+    if let (Some(port), false) = (&projector.index, ops.is_empty()) {
+        port.write(ops).await.map_err(index)?;
+    }
+    report.index_took += watch.lap();
+
+    erase(projector, session, &decoded, &folded).await?;
+    watch.lap();
+    pass(session, staging, advance(projector, last)).await?;
+    report.records_took += watch.lap();
+
+    count(&mut report, &folded);
+    report.both_took = watch.total();
+    report.end_to_end = records.iter().map(|record| age(projector, record)).collect();
+    projector.observer.projected(session.claim.partition, session.next, &report);
+    Ok(())
+}
+
+/// Moves one record that a store refuses to the dead letters and passes it.
+pub(super) async fn give_up(
+    projector: &Projector,
+    session: &mut Session,
+    record: &Record,
+    failure: &Failure,
+) -> Result<(), Failure> {
+    let reason = letters::put_refused(projector, session, record, failure).await?;
+    let staging = projector.store.begin(&session.claim).await.map_err(store)?;
+    pass(session, staging, advance(projector, record)).await?;
+    let report = Report { records: 1, letters: vec![reason], ..Report::default() };
+    projector.observer.projected(session.claim.partition, session.next, &report);
+    Ok(())
+}
+
+/// Measures the stages of a batch one after the other.
+struct Watch<'a> {
+    projector: &'a Projector,
+    started: Duration,
+    lapped: Duration,
+}
+
+impl<'a> Watch<'a> {
+    fn start(projector: &'a Projector) -> Self {
+        let now = projector.clock.elapsed();
+        Self { projector, started: now, lapped: now }
+    }
+
+    fn lap(&mut self) -> Duration {
+        let now = self.projector.clock.elapsed();
+        now.saturating_sub(std::mem::replace(&mut self.lapped, now))
+    }
+
+    fn total(&self) -> Duration {
+        self.lapped.saturating_sub(self.started)
+    }
+}
+
+fn store(error: Error) -> Failure {
+    Failure { component: Component::KvWriter, error }
+}
+
+fn index(error: Error) -> Failure {
+    Failure { component: Component::VectorIndexer, error }
+}
+
+fn age(projector: &Projector, record: &Record) -> Duration {
+    let micros = projector.clock.now().0.saturating_sub(record.timestamp.0);
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+async fn load(staging: &mut dyn Staging, entries: &[Entry]) -> Result<Loaded> {
+    // Ascending, so that projectors that share memories lock them in one order.
+    let ids: BTreeSet<MemoryId> = entries.iter().map(|entry| entry.event.id).collect();
+    let events: BTreeSet<EventId> = entries.iter().map(|entry| entry.event.event_id).collect();
+    let (ids, events): (Vec<_>, Vec<_>) = (ids.into_iter().collect(), events.into_iter().collect());
+    staging.load(&ids, &events).await
+}
+
+async fn fold(staging: &mut dyn Staging, loaded: &Loaded, entries: &[Entry]) -> Result<Folded> {
+    let mut stored: HashMap<MemoryId, Vec<Entry>> = HashMap::new();
+    loop {
+        let missing = match fold::batch(loaded, entries, &stored) {
+            Ok(folded) => return Ok(folded),
+            Err(missing) => missing,
+        };
+        let mut found = staging.entries(&missing).await?;
+        for id in missing {
+            let entries = found.remove(&id).unwrap_or_default();
+            if stored.insert(id, entries).is_some() {
+                return Err(Error::new(Code::Internal, format!("folding memory {id} asked for its events twice")));
+            }
+        }
+    }
+}
+
+async fn plan(projector: &Projector, folded: &Folded, report: &mut Report) -> Result<Vec<Op>, Failure> {
+    if projector.index.is_none() {
+        return Ok(Vec::new());
+    }
+    let visible: Vec<&State> = folded.changes.iter().filter(|c| c.visible).map(|c| &c.state).collect();
+    let planned = points::plan(projector.embedder.as_ref(), &visible).await.map_err(index)?;
+    report.embeddings_replaced = planned.embeddings_replaced;
+    Ok(planned.ops)
+}
+
+fn set_rev(ops: &mut [Op], drawn: u64) {
+    for op in ops {
+        match op {
+            Op::Upsert(point) => point.rev = drawn,
+            Op::Delete { rev, .. } => *rev = drawn,
+        }
+    }
+}
+
+/// Blanks in the log what this batch's deletes remove. Before the commit: a crash in between replays
+/// the deletes, and folding what was blanked ends in the same state.
+async fn erase(
+    projector: &Projector,
+    session: &Session,
+    decoded: &Decoded<'_>,
+    folded: &Folded,
+) -> Result<(), Failure> {
+    let claim = &session.claim;
+    let took_part = |outcome: &Outcome| matches!(outcome, Outcome::Applied | Outcome::Stale);
+    let items: Vec<(MemoryId, Offset)> = decoded
+        .entries
+        .iter()
+        .zip(&folded.outcomes)
+        .filter(|(entry, outcome)| entry.event.kind == EventType::Deleted && took_part(outcome))
+        .filter(|(entry, _)| entry.place.log == claim.log && entry.place.partition == claim.partition)
+        .map(|(entry, _)| (entry.event.id, entry.place.offset))
+        .collect();
+    if items.is_empty() {
+        return Ok(());
+    }
+    projector.log.erase(claim.partition, &items).await.map_err(Failure::of(Component::Log))
+}
+
+fn advance(projector: &Projector, last: &Record) -> Advance {
+    let offset = last.place.offset;
+    let event_id = codec::identity(last);
+    Advance { next: offset + 1, last: Some(LastEvent { offset, event_id }), now: projector.clock.now() }
+}
+
+/// Commits, and moves the session along. `indexed` follows the position even when a batch wrote no
+/// point, so the session is dirty after every commit.
+async fn pass(session: &mut Session, staging: Box<dyn Staging>, advance: Advance) -> Result<(), Failure> {
+    staging.commit(advance).await.map_err(store)?;
+    session.next = advance.next;
+    session.dirty = true;
+    session.lettered.clear();
+    Ok(())
+}
+
+fn count(report: &mut Report, folded: &Folded) {
+    for outcome in &folded.outcomes {
+        match outcome {
+            Outcome::Applied => report.applied += 1,
+            Outcome::Stale => report.stale += 1,
+            Outcome::Duplicate => report.duplicates += 1,
+            Outcome::NamespaceMismatch => {}
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Dead letters: records that no retry can turn into an event.
+
+use super::observe::Component;
+use super::{Failure, Projector, Session};
+use crate::error::{Code, Error};
+use crate::event::codec;
+use crate::fold::{Entry, Folded, Outcome};
+use crate::ids::EventId;
+use crate::log::{DeadLetter, Record};
+
+/// Header that counts how often a record was redriven.
+const REDRIVES: &str = "soma.dlq.redrives";
+
+/// A decoded batch: what can be folded, with the record of each, and what cannot be read.
+pub(super) struct Decoded<'a> {
+    pub(super) entries: Vec<Entry>,
+    records: Vec<&'a Record>,
+    refused: Vec<DeadLetter>,
+}
+
+pub(super) fn decode<'a>(projector: &Projector, records: &'a [Record]) -> Decoded<'a> {
+    let mut decoded = Decoded { entries: Vec::new(), records: Vec::new(), refused: Vec::new() };
+    for record in records {
+        match codec::decode(record, projector.options.value_bytes_max) {
+            Ok(entry) => {
+                decoded.entries.push(entry);
+                decoded.records.push(record);
+            }
+            Err(codec::Refused { error, event_id }) => {
+                decoded.refused.push(letter(projector, record, &error, "decoder", event_id));
+            }
+        }
+    }
+    decoded
+}
+
+/// Makes the batch's letters durable: what could not be read, and what folding refused. Answers with
+/// their reason codes.
+pub(super) async fn put(
+    projector: &Projector,
+    session: &mut Session,
+    decoded: &Decoded<'_>,
+    folded: &Folded,
+) -> Result<Vec<String>, Failure> {
+    let mut letters = decoded.refused.clone();
+    for ((entry, record), outcome) in decoded.entries.iter().zip(&decoded.records).zip(&folded.outcomes) {
+        if *outcome == Outcome::NamespaceMismatch {
+            letters.push(letter(projector, record, &mismatch(entry), "fold", Some(entry.event.event_id)));
+        }
+    }
+    letters.sort_by_key(|letter| letter.record.place.offset);
+    let reasons = letters.iter().map(|letter| letter.reason.clone()).collect();
+    keep(projector, session, letters).await?;
+    Ok(reasons)
+}
+
+/// Makes the letter of a record that a store refused durable. Answers with its reason code.
+pub(super) async fn put_refused(
+    projector: &Projector,
+    session: &mut Session,
+    record: &Record,
+    failure: &Failure,
+) -> Result<String, Failure> {
+    let entry = codec::decode(record, projector.options.value_bytes_max).ok();
+    let event_id = entry.map(|entry| entry.event.event_id);
+    let letter = letter(projector, record, &failure.error, failure.component.as_str(), event_id);
+    let reason = letter.reason.clone();
+    keep(projector, session, vec![letter]).await?;
+    Ok(reason)
+}
+
+/// Keeps letters once per record, however often its batch is tried.
+async fn keep(projector: &Projector, session: &mut Session, letters: Vec<DeadLetter>) -> Result<(), Failure> {
+    let is_new = |letter: &DeadLetter| !session.lettered.contains(&letter.record.place.offset);
+    let letters: Vec<DeadLetter> = letters.into_iter().filter(is_new).collect();
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let offsets: Vec<_> = letters.iter().map(|letter| letter.record.place.offset).collect();
+    projector.letters.put(letters).await.map_err(Failure::of(Component::DeadLetters))?;
+    session.lettered.extend(offsets);
+    Ok(())
+}
+
+fn mismatch(entry: &Entry) -> Error {
+    let event = &entry.event;
+    let says = event.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+    let what = format!("memory {} belongs to another namespace than {says:?}", event.id);
+    Error::new(Code::NamespaceMismatch, what)
+        .at("namespace")
+        .remedy("write it under the namespace of its first event, or under another id")
+}
+
+fn letter(
+    projector: &Projector,
+    record: &Record,
+    error: &Error,
+    component: &str,
+    event_id: Option<EventId>,
+) -> DeadLetter {
+    let redrives = record.header(REDRIVES).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    DeadLetter {
+        record: record.clone(),
+        reason: error.code.as_str().to_owned(),
+        error: match &error.field {
+            Some(field) => format!("{field}: {error}"),
+            None => error.to_string(),
+        },
+        component: component.to_owned(),
+        event_id,
+        first_seen: projector.clock.now(),
+        attempts: 1,
+        redrives: redrives.unwrap_or(0),
+    }
+}
