@@ -1,0 +1,5 @@
+//! Behaviour of the core through its public interface.
+
+mod codec;
+mod codec_property;
+mod corpus;
