@@ -199,7 +199,12 @@ impl Worker {
                 Step::Projected { .. } | Step::Flushed => {}
                 Step::Idle => self.wait_for_records(&stop).await,
                 Step::Failed { component, error, wait } => {
-                    tracing::warn!(component = component.as_str(), error.code = error.code.as_str(), retry_ms = wait.as_millis() as u64, "projector paused: {error}");
+                    tracing::warn!(
+                        component = component.as_str(),
+                        error.code = error.code.as_str(),
+                        retry_ms = wait.as_millis() as u64,
+                        "projector paused: {error}"
+                    );
                     self.pause(&stop, wait).await;
                 }
                 Step::Released(error) => {
@@ -213,7 +218,9 @@ impl Worker {
         if self.session.as_ref().is_some_and(|session| session.dirty) {
             match self.flush().await {
                 Ok(_) => {}
-                Err(failure) => tracing::warn!("index is not durable at shutdown, the next start repairs it: {}", failure.error),
+                Err(failure) => {
+                    tracing::warn!("index is not durable at shutdown, the next start repairs it: {}", failure.error)
+                }
             }
         }
         Ok(())
@@ -264,9 +271,7 @@ impl Worker {
                 self.batch_records = (self.batch_records * 2).min(most);
                 Ok(Step::Projected { records: records.len() })
             }
-            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => {
-                self.isolate(failure, &records).await
-            }
+            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => self.isolate(failure, &records).await,
             Err(failure) => Err(failure),
         }
     }
