@@ -76,6 +76,10 @@ codes! {
     StoreRejected = "store_rejected" => Invalid,
     /// A request is malformed outside its event: a parameter, a header, a body.
     BadRequest = "bad_request" => Invalid,
+    /// The route knows other methods only.
+    MethodNotAllowed = "method_not_allowed" => Invalid,
+    /// The request did not arrive in time.
+    RequestTimeout = "request_timeout" => Invalid,
     /// A filter does not parse.
     BadFilter = "bad_filter" => Invalid,
     /// A position or cursor was not made by this system.

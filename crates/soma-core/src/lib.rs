@@ -26,5 +26,6 @@ pub mod recall;
 pub mod store;
 pub mod testing;
 pub mod turn;
+pub mod verify;
 
 pub use error::{Error, Result};

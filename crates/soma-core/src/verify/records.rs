@@ -1,0 +1,134 @@
+//! Records and histories against a fold of the log.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::PAGE;
+use super::letters::{Expected, Kept};
+use super::log::{PartOf, Range, each};
+use super::report::{Finding, Part, Report, What};
+use crate::engine::Engine;
+use crate::error::{Code, Result};
+use crate::event::{Content, codec};
+use crate::fold::{self, Entry, State};
+use crate::ids::{EventId, MemoryId, Namespace, Place};
+use crate::json::canonical;
+
+/// The events of each memory of one pass, in the order of the log, with digests for payloads.
+pub(super) type Entries = HashMap<MemoryId, Vec<Entry>>;
+
+/// What is read, and what of it has no effect.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) range: &'a Range,
+    pub(super) repeats: &'a HashSet<Place>,
+    pub(super) kept: &'a Kept,
+}
+
+/// Collects the events of one pass, and what has to be a dead letter.
+pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, letters: &mut Expected) -> Result<Entries> {
+    let Reading { range, repeats, kept } = *read;
+    let mut entries: Entries = HashMap::new();
+    let mut namespaces: HashMap<MemoryId, Namespace> = HashMap::new();
+    let max = engine.value_bytes_max;
+    each(engine, range, |record| {
+        let entry = match codec::decode(record, max) {
+            Ok(entry) => entry,
+            Err(refused) => {
+                letters.0.insert(record.place.clone(), refused.error.code.as_str().to_owned());
+                return;
+            }
+        };
+        let id = entry.event.id;
+        if !part.holds(id.0.as_bytes()) || repeats.contains(&record.place) {
+            return;
+        }
+        if kept.refused_by_store(&record.place) {
+            letters.0.insert(record.place.clone(), Code::StoreRejected.as_str().to_owned());
+            return;
+        }
+        if let Some(says) = &entry.event.namespace
+            && namespaces.entry(id).or_insert_with(|| says.clone()) != says
+        {
+            letters.0.insert(record.place.clone(), Code::NamespaceMismatch.as_str().to_owned());
+            return;
+        }
+        entries.entry(id).or_default().push(digested(entry));
+    })
+    .await?;
+    Ok(entries)
+}
+
+/// Compares the rows of one pass.
+pub(super) async fn compare(engine: &Engine, part: PartOf, mut entries: Entries, report: &mut Report) -> Result<()> {
+    report.events += entries.values().map(|entries| entries.len() as u64).sum::<u64>();
+    let mut after = None;
+    loop {
+        let states = engine.store.scan(after, PAGE).await?;
+        let Some(last) = states.last() else { break };
+        after = Some(last.id);
+        for state in states.into_iter().filter(|state| part.holds(state.id.0.as_bytes())) {
+            match entries.remove(&state.id) {
+                Some(entries) => one(engine, state, &entries, report).await?,
+                None => report.add(Finding::of(Part::Records, What::Extra, state.id, "the log does not know it")),
+            }
+        }
+    }
+    for id in entries.into_keys() {
+        report.add(Finding::of(Part::Records, What::Missing, id, "the log has events of it"));
+    }
+    Ok(())
+}
+
+async fn one(engine: &Engine, stored: State, entries: &[Entry], report: &mut Report) -> Result<()> {
+    let Some(expected) = fold::from_scratch(entries) else { return Ok(()) };
+    let id = stored.id;
+    *(if expected.is_live() { &mut report.memories } else { &mut report.deleted }) += 1;
+    let differing = differing(&expected, &stored);
+    if !differing.is_empty() {
+        report.add(Finding::of(Part::Records, What::Different, id, format!("differs in {}", differing.join(", "))));
+    }
+    let expected: Vec<EventId> = fold::in_order(entries).into_iter().map(|entry| entry.event.event_id).collect();
+    let has = engine.store.history(id).await?;
+    let has: Option<Vec<EventId>> = has.map(|history| history.into_iter().map(|entry| entry.event_id).collect());
+    match has {
+        None => report.add(Finding::of(Part::History, What::Missing, id, "the memory has no history")),
+        Some(has) if has != expected => {
+            let detail = format!("{} events where the log has {}", has.len(), expected.len());
+            report.add(Finding::of(Part::History, What::Different, id, detail));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+fn differing(expected: &State, stored: &State) -> Vec<&'static str> {
+    let content = stored.content.clone().map(digest);
+    let fields = [
+        ("namespace", expected.namespace == stored.namespace),
+        ("type", expected.kind == stored.kind),
+        ("content", expected.content == content),
+        ("created_at", expected.created_at == stored.created_at),
+        ("updated_at", expected.updated_at == stored.updated_at),
+        ("event_id", expected.event_id == stored.event_id),
+        ("version", expected.version == stored.version),
+        ("position", expected.at == stored.at),
+        ("effective time", expected.effective == stored.effective),
+    ];
+    fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+}
+
+fn digested(mut entry: Entry) -> Entry {
+    entry.event.content = entry.event.content.map(digest);
+    entry
+}
+
+/// A content of the same identity that takes little memory.
+fn digest(content: Content) -> Content {
+    let Content { payload, importance, embedding, model_revision } = content;
+    let hash = Sha256::digest(canonical(&json!([payload, embedding])));
+    let payload = Value::String(hash.iter().map(|byte| format!("{byte:02x}")).collect());
+    Content { payload, importance, embedding: None, model_revision }
+}

@@ -1,0 +1,45 @@
+//! Putting the index right, from the records.
+//!
+//! Every write carries the `rev` that was found or that the record has, so a point that the projector
+//! writes meanwhile is newer and stays.
+
+use super::PAGE;
+use super::report::{Finding, Part, Report, What};
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::fold::State;
+use crate::ids::MemoryId;
+use crate::index::Op;
+use crate::projector::points;
+
+/// Repairs what was found about the index, and counts it.
+pub(super) async fn index(engine: &Engine, report: &mut Report) -> Result<()> {
+    let at_fault: Vec<&mut Finding> =
+        report.findings.iter_mut().filter(|finding| finding.part == Part::Index).collect();
+    for mut page in chunks(at_fault) {
+        let ids: Vec<MemoryId> =
+            page.iter().filter(|f| f.what != What::Extra).filter_map(|finding| finding.id).collect();
+        let states = engine.store.states(&ids).await?;
+        let mut ops: Vec<Op> = page
+            .iter()
+            .filter(|finding| finding.what == What::Extra)
+            .filter_map(|finding| Some(Op::Delete { id: finding.id?, rev: finding.rev }))
+            .collect();
+        ops.extend(points::plan(&*engine.embedder, &states.iter().collect::<Vec<&State>>()).await?.ops);
+        engine.index.write(ops).await?;
+        for finding in &mut page {
+            finding.repaired = true;
+        }
+        report.repaired += page.len() as u64;
+    }
+    engine.index.flush().await
+}
+
+fn chunks<T>(items: Vec<T>) -> Vec<Vec<T>> {
+    let mut chunks = Vec::new();
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        chunks.push(items.by_ref().take(PAGE).collect());
+    }
+    chunks
+}

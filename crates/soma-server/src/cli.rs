@@ -1,0 +1,152 @@
+//! The command line: one file per command.
+//!
+//! Every command but `up` and `config` is a client of the HTTP surface: over the network when a
+//! server runs or is named, else in process on the data directory ([`client`]). So a command means
+//! the same wherever it works.
+
+mod client;
+mod config;
+mod exit;
+mod forget;
+mod get;
+mod health;
+mod import;
+mod output;
+mod recall;
+mod remember;
+mod up;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use soma_core::Result;
+
+use crate::config::{Config, Source, load};
+
+/// An event-sourced memory for agents, in one binary.
+///
+/// Settings come from flags, environment variables and ./.env, in this order; `soma config` lists
+/// them all with their origin.
+#[derive(Debug, Parser)]
+#[command(name = "soma", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// Directory of journal, records and vectors [variable: SOMA_DATA_DIR].
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Server to talk to instead of the one on the data directory [variable: SOMA_URL].
+    #[arg(long, global = true, value_name = "URL")]
+    url: Option<String>,
+    /// Write JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Do not read ./.env.
+    #[arg(long, global = true)]
+    no_env_file: bool,
+    /// What is logged: a level, or levels by module [variable: SOMA_LOG].
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged: text or json [variable: SOMA_LOG_FORMAT].
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server: API and projector in one process.
+    Up(up::Flags),
+    /// Store one memory.
+    Remember(remember::Flags),
+    /// Ask a question.
+    Recall(recall::Flags),
+    /// Show one memory, or its history.
+    Get(get::Flags),
+    /// Delete one memory.
+    Forget(forget::Flags),
+    /// Store a file of JSON lines: payloads, events, or both. Running it twice adds nothing.
+    Import(import::Flags),
+    /// Compare both stores with the log, memory by memory.
+    Verify(verify::Flags),
+    /// Show every setting with its origin.
+    Config,
+    /// Ask a server whether it is ready.
+    Health,
+}
+
+/// Parses the command, runs it, and turns its end into an exit code.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            drop(error.print());
+            return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let out = output::Output::new(cli.global.json);
+    match execute(cli, &out) {
+        Ok(code) => code,
+        Err(error) => {
+            out.error(&error);
+            exit::code(error.kind()).into()
+        }
+    }
+}
+
+fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
+    let Cli { global, command } = cli;
+    let mut flags = global.flags();
+    if let Command::Up(up) = &command {
+        up.add_to(&mut flags);
+    }
+    let config = load(Source::of_process(flags, !global.no_env_file))?;
+    if !matches!(command, Command::Config) {
+        crate::logging::start(&quiet(&config, &command));
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+    match command {
+        Command::Up(_) => up::run(config),
+        Command::Config => Ok(config::run(&config, out)),
+        Command::Remember(flags) => remember::run(&config, flags, out),
+        Command::Recall(flags) => recall::run(&config, flags, out),
+        Command::Get(flags) => get::run(&config, &flags, out),
+        Command::Forget(flags) => forget::run(&config, &flags, out),
+        Command::Import(flags) => import::run(&config, &flags, out),
+        Command::Verify(flags) => verify::run(&config, flags, out),
+        Command::Health => health::run(&config, out),
+    }
+}
+
+/// A command that answers and ends logs warnings only, unless told otherwise.
+fn quiet(config: &Config, command: &Command) -> crate::config::logging::Logging {
+    let mut logging = config.logging.clone();
+    if !matches!(command, Command::Up(_)) && !config.is_set("SOMA_LOG") {
+        "warn".clone_into(&mut logging.filter);
+    }
+    logging
+}
+
+impl Global {
+    fn flags(&self) -> BTreeMap<&'static str, String> {
+        let data_dir = self.data_dir.as_ref().map(|path| path.display().to_string());
+        let flags = [
+            ("SOMA_DATA_DIR", data_dir),
+            ("SOMA_URL", self.url.clone()),
+            ("SOMA_LOG", self.log.clone()),
+            ("SOMA_LOG_FORMAT", self.log_format.clone()),
+        ];
+        flags.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}

@@ -1,0 +1,190 @@
+//! Where a command does its work: on a server over HTTP, or in process on the data directory.
+//!
+//! A server that is named is used; else the one that runs on the data directory; else the directory
+//! is opened here, its projector catches up, and the same routes answer without a network.
+
+mod remote;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use soma_core::clock::Clock;
+use soma_core::error::Code;
+use soma_core::{Error, Result};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::health::{Health, Phase};
+use crate::http::local::Local;
+use crate::metrics::Metrics;
+use crate::observe::Told;
+use crate::wiring::{self, Opened};
+
+use remote::Remote;
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    pub(super) method: &'a str,
+    /// Path and query.
+    pub(super) target: &'a str,
+    pub(super) body: Option<Value>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) const fn get(target: &'a str) -> Self {
+        Self { method: "GET", target, body: None }
+    }
+
+    pub(super) const fn post(target: &'a str, body: Value) -> Self {
+        Self { method: "POST", target, body: Some(body) }
+    }
+
+    pub(super) const fn delete(target: &'a str) -> Self {
+        Self { method: "DELETE", target, body: None }
+    }
+}
+
+/// Whoever answers.
+pub(super) enum Client {
+    /// A server.
+    Remote(Remote),
+    /// This process.
+    Here(Box<Here>),
+}
+
+impl Client {
+    /// Finds the server, or opens the directory.
+    ///
+    /// # Errors
+    /// Those of opening the stores.
+    pub(super) fn connect(config: &Config) -> Result<Self> {
+        match Self::server(config) {
+            Some(remote) => Ok(Self::Remote(remote)),
+            None => Here::open(config).map(Box::new).map(Self::Here),
+        }
+    }
+
+    /// The server, if one is named or runs.
+    pub(super) fn server(config: &Config) -> Option<Remote> {
+        let url = config.client.url.clone().or_else(|| wiring::find_server(&config.embedded.data_dir))?;
+        Some(Remote::new(url, &config.api.access))
+    }
+
+    /// Makes a request; an answer that is a problem is an error.
+    ///
+    /// # Errors
+    /// Whatever the other side answers; `unavailable` when it does not.
+    pub(super) fn call(&self, call: &Call<'_>) -> Result<Value> {
+        let (status, body) = match self {
+            Self::Remote(remote) => remote.call(call)?,
+            Self::Here(here) => here.call(call)?,
+        };
+        if (200..300).contains(&status) { Ok(body) } else { Err(problem(status, &body)) }
+    }
+
+    /// Ends what was begun here.
+    ///
+    /// # Errors
+    /// What stopped the projector.
+    pub(super) fn close(self) -> Result<()> {
+        match self {
+            Self::Remote(_) => Ok(()),
+            Self::Here(here) => here.close(),
+        }
+    }
+}
+
+/// The error that a problem describes.
+pub(super) fn problem(status: u16, body: &Value) -> Error {
+    let member = |name: &str| body.get(name).and_then(Value::as_str);
+    let code = member("code").and_then(|text| Code::ALL.iter().copied().find(|code| code.as_str() == text));
+    let code = code.unwrap_or(match status {
+        404 => Code::NotFound,
+        500.. => Code::Unavailable,
+        _ => Code::BadRequest,
+    });
+    let detail = member("detail").map_or_else(|| format!("the server answered with status {status}"), str::to_owned);
+    let mut error = Error::new(code, detail);
+    error.field = member("field").map(str::to_owned);
+    error.remedy = member("remedy").map(str::to_owned);
+    error
+}
+
+/// The data directory, opened in this process.
+pub(super) struct Here {
+    runtime: Runtime,
+    local: Local,
+    stop: CancellationToken,
+    projector: JoinHandle<Result<()>>,
+    // Last: the directory is given up after everything that works on it.
+    _opened: Opened,
+}
+
+impl Here {
+    fn open(config: &Config) -> Result<Self> {
+        let runtime = runtime()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let metrics = Metrics::new("memory.events", Arc::clone(&clock));
+        let health = Health::starting();
+        let told = Told { metrics: Arc::clone(&metrics), health: Arc::clone(&health) };
+        let opened = runtime.block_on(async { wiring::open(config, Arc::new(told), clock) })?;
+        let stop = CancellationToken::new();
+        let projector = runtime.spawn(opened.worker().run(stop.clone()));
+        health.enter(Phase::Running);
+        let local = Local::new(crate::http::App::new(config, &opened.engine, metrics, health));
+        let here = Self { runtime, local, stop, projector, _opened: opened };
+        here.catch_up()?;
+        Ok(here)
+    }
+
+    /// Waits until the stores show all that the log holds.
+    fn catch_up(&self) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let engine = &self._opened.engine;
+        self.runtime.block_on(async {
+            let mut end = soma_core::ids::Position::default();
+            for bounds in engine.log.bounds().await?.into_iter().filter(|bounds| bounds.next > bounds.first) {
+                end.0.insert((engine.log.id().clone(), bounds.partition), bounds.next);
+            }
+            if end.is_empty() {
+                return Ok(());
+            }
+            loop {
+                match engine.wait(&end, PATIENCE).await {
+                    Err(error) if error.code == Code::PositionNotReached && !self.projector.is_finished() => {
+                        tracing::warn!("waiting until the stores show all that the log holds");
+                    }
+                    other => return other,
+                }
+            }
+        })
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<(u16, Value)> {
+        let body = call.body.as_ref().map(|body| body.to_string().into_bytes());
+        self.runtime.block_on(self.local.call(call.method, call.target, body))
+    }
+
+    fn close(self) -> Result<()> {
+        self.stop.cancel();
+        let lost = |error| Error::new(Code::Internal, "the projector met a defect").because(error);
+        self.runtime.block_on(self.projector).map_err(lost)?
+    }
+}
+
+/// A runtime for the whole process.
+///
+/// # Errors
+/// `unavailable` when the operating system refuses threads.
+pub(super) fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("soma")
+        .build()
+        .map_err(|error| Error::new(Code::Unavailable, "threads cannot be started").because(error))
+}

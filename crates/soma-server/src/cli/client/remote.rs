@@ -1,0 +1,69 @@
+//! A server over HTTP.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use soma_core::error::Code;
+use soma_core::{Error, Result};
+use ureq::Agent;
+use ureq::http::Request;
+
+use super::Call;
+use crate::config::api::{Access, Token};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 1 << 30;
+
+/// A server.
+pub(in crate::cli) struct Remote {
+    url: String,
+    token: Option<Token>,
+    agent: Agent,
+}
+
+impl Remote {
+    pub(super) fn new(url: String, access: &Access) -> Self {
+        let token = match access {
+            Access::Token(token) => Some(token.clone()),
+            Access::Loopback | Access::Anyone => None,
+        };
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .max_redirects(0)
+            .proxy(None)
+            .build();
+        Self { url, token, agent: config.into() }
+    }
+
+    pub(in crate::cli) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Makes a request; answers with status and body.
+    ///
+    /// # Errors
+    /// `unavailable` when there is no answer.
+    pub(in crate::cli) fn call(&self, call: &Call<'_>) -> Result<(u16, Value)> {
+        let silent = |error: &dyn std::fmt::Display| {
+            Error::new(Code::Unavailable, format!("there is no answer from {}: {error}", self.url))
+                .remedy("check that the server runs (soma health), or name another with --url")
+        };
+        let mut request = Request::builder().method(call.method).uri(format!("{}{}", self.url, call.target));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {}", token.0));
+        }
+        let body = call.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let request = request
+            .header("content-type", "application/json")
+            .body(body)
+            .map_err(|error| Error::new(Code::BadRequest, format!("a request cannot be made: {error}")))?;
+        let mut response = self.agent.run(request).map_err(|error| silent(&error))?;
+        let status = response.status().as_u16();
+        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+        let bytes = bytes.map_err(|error| silent(&error))?;
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    }
+}

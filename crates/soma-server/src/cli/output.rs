@@ -1,0 +1,73 @@
+//! What commands print: text for people, JSON for programs, errors on standard error.
+
+#![expect(clippy::print_stderr, reason = "the command line is where printing belongs")]
+
+use std::io::Write as _;
+
+use serde_json::{Map, Value, json};
+use soma_core::Error;
+
+/// Where and how a command prints.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(super) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints a result: as it is for programs, in words for people.
+    pub(super) fn result(&self, value: &Value, words: impl FnOnce() -> String) {
+        let text = if self.json { value.to_string() } else { words() };
+        self.line(&text);
+    }
+
+    /// Prints one line to standard output; a reader that went away is no failure.
+    pub(super) fn line(&self, text: &str) {
+        drop(writeln!(std::io::stdout(), "{text}"));
+    }
+
+    /// Tells what is wrong with a part of the input, while the rest goes on.
+    pub(super) fn complain(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Prints a failure.
+    pub(super) fn error(&self, error: &Error) {
+        if !self.json {
+            let field = error.field.as_ref().filter(|field| !error.message.contains(field.as_str()));
+            let field = field.map(|field| format!(" (at {field})")).unwrap_or_default();
+            let remedy = error.remedy.as_ref().map(|remedy| format!("\n  → {remedy}")).unwrap_or_default();
+            eprintln!("soma: {}{field}{remedy}", error.message);
+            return;
+        }
+        let mut members = Map::new();
+        members.insert("code".into(), error.code.as_str().into());
+        members.insert("detail".into(), error.message.clone().into());
+        if let Some(field) = &error.field {
+            members.insert("field".into(), field.clone().into());
+        }
+        if let Some(remedy) = &error.remedy {
+            members.insert("remedy".into(), remedy.clone().into());
+        }
+        eprintln!("{}", json!({ "error": members }));
+    }
+}
+
+/// A memory's payload as people read it: its text, or its JSON.
+pub(super) fn payload(payload: &Value) -> String {
+    let text = ["text", "content", "task"].iter().find_map(|name| payload.get(name)?.as_str());
+    let actor = ["actor", "speaker", "role", "user"].iter().find_map(|name| payload.get(name)?.as_str());
+    match (text, actor) {
+        (Some(text), Some(actor)) => format!("{actor}: {text}"),
+        (Some(text), None) => text.to_owned(),
+        (None, _) => payload.as_str().map_or_else(|| payload.to_string(), str::to_owned),
+    }
+}
+
+/// A member of an answer as text.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! `soma up`: API and projector in one process.
+//!
+//! Ports are bound before anything is opened, so an address in use is known at once and nobody is
+//! turned away while the stores open. The probes of the metrics port answer from then on.
+
+#![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use soma_core::clock::Clock;
+use soma_core::engine::Engine;
+use soma_core::error::Code;
+use soma_core::{Error, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::client::runtime;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::config::logging::Format;
+use crate::http::health::{Health, Phase, Probes};
+use crate::http::{self, App, serve};
+use crate::metrics::Metrics;
+use crate::observe::Told;
+use crate::supervisor::{Signals, Stage, Supervisor};
+use crate::wiring;
+
+/// Under which name metrics show the journal.
+const TOPIC: &str = "memory.events";
+/// How often the lag is looked at.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long requests to the metrics port may take at shutdown.
+const PROBE_DRAIN: Duration = Duration::from_secs(1);
+/// Connections of the metrics port.
+const PROBE_CONNECTIONS_MAX: usize = 64;
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// Address of the API [variable: SOMA_API_HOST].
+    #[arg(long)]
+    host: Option<String>,
+    /// Port of the API; 0 takes a free one [variable: SOMA_API_PORT].
+    #[arg(long, short)]
+    port: Option<String>,
+    /// Port of the metrics server; 0 takes a free one [variable: CONSUMER_METRICS_PORT].
+    #[arg(long)]
+    metrics_port: Option<String>,
+}
+
+impl Flags {
+    /// Adds what was given to the flags that the configuration reads.
+    pub(super) fn add_to(&self, flags: &mut BTreeMap<&'static str, String>) {
+        let given = [
+            ("SOMA_API_HOST", &self.host),
+            ("SOMA_API_PORT", &self.port),
+            ("CONSUMER_METRICS_PORT", &self.metrics_port),
+        ];
+        flags.extend(given.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+    }
+}
+
+pub(super) fn run(config: Config) -> Result<ExitCode> {
+    let runtime = runtime()?;
+    runtime.block_on(serve_all(config))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve_all(config: Config) -> Result<()> {
+    let signals = Signals::listen()?;
+    let api = bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?;
+    let probes = bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?;
+    let (api_url, metrics_url) = (url(&api)?, url(&probes)?);
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let metrics = Metrics::new(TOPIC, Arc::clone(&clock));
+    let health = Health::starting();
+    let mut supervisor = Supervisor::new();
+    let routes = http::health::router(Probes { metrics: Arc::clone(&metrics), health: Arc::clone(&health) });
+    let bounds = serve::Bounds {
+        connections_max: PROBE_CONNECTIONS_MAX,
+        read_timeout: config.api.read_timeout,
+        drain_timeout: PROBE_DRAIN,
+        clock: Arc::clone(&clock),
+    };
+    let stop = supervisor.stop(Stage::Watching);
+    supervisor.spawn(Stage::Watching, "metrics server", serve::serve(probes, routes, bounds, stop));
+
+    let told = Told { metrics: Arc::clone(&metrics), health: Arc::clone(&health) };
+    let (opened, config) = open(config, told, Arc::clone(&clock)).await?;
+    let published = opened.publish_address(&api_url)?;
+    let stop = supervisor.stop(Stage::Projecting);
+    supervisor.spawn(Stage::Projecting, "projector", opened.worker().run(stop));
+    let stop = supervisor.stop(Stage::Projecting);
+    supervisor.spawn(Stage::Projecting, "lag watch", watch_lag(opened.engine.clone(), Arc::clone(&metrics), stop));
+
+    let app = App::new(&config, &opened.engine, metrics, Arc::clone(&health));
+    let bounds = serve::Bounds {
+        connections_max: config.api.connections_max,
+        read_timeout: config.api.read_timeout,
+        drain_timeout: config.api.shutdown_timeout,
+        clock,
+    };
+    let routes = http::router(app, config.api.access.clone());
+    let stop = supervisor.stop(Stage::Serving);
+    supervisor.spawn(Stage::Serving, "api server", serve::serve(api, routes, bounds, stop));
+    health.enter(Phase::Running);
+    welcome(&config, &api_url, &metrics_url);
+
+    let ended = supervisor.run(signals, || health.enter(Phase::Stopping)).await;
+    drop(published);
+    drop(opened);
+    if ended.is_ok() {
+        tracing::info!("stopped");
+    }
+    ended
+}
+
+/// Opens the stores beside the runtime: a large index takes its time.
+async fn open(config: Config, told: Told, clock: Arc<dyn Clock>) -> Result<(wiring::Opened, Config)> {
+    let opening = tokio::task::spawn_blocking(move || Ok((wiring::open(&config, Arc::new(told), clock)?, config)));
+    opening.await.map_err(|error| Error::new(Code::Internal, "opening the stores met a defect").because(error))?
+}
+
+async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let code = if error.kind() == std::io::ErrorKind::AddrInUse { Code::InUse } else { Code::BadConfig };
+        Error::new(code, format!("{host}:{port} cannot be listened on: {error}"))
+            .at(variable)
+            .remedy(format!("stop what uses it, or choose another port with {variable}"))
+            .because(error)
+    })
+}
+
+fn url(listener: &TcpListener) -> Result<String> {
+    let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
+    Ok(format!("http://{}", listener.local_addr().map_err(unknown)?))
+}
+
+/// Shows how far the projector is behind.
+async fn watch_lag(engine: Engine, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<()> {
+    while !stop.is_cancelled() {
+        if let (Ok(all), Ok(position)) = (engine.log.bounds().await, engine.position().await) {
+            for bounds in all {
+                let next = position.next(engine.log.id(), bounds.partition);
+                metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = engine.clock.sleep(LAG_INTERVAL) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Says where everything is: to people in words, to programs in one line of the log.
+fn welcome(config: &Config, api: &str, metrics: &str) {
+    let data = config.embedded.data_dir.display();
+    match config.logging.format {
+        Format::Json => {
+            tracing::info!(api.url = api, metrics.url = metrics, data.dir = %data, "soma is ready");
+        }
+        Format::Text => {
+            let token = match config.api.access {
+                crate::config::api::Access::Token(_) => " -H \"Authorization: Bearer $SOMA_API_TOKEN\"",
+                crate::config::api::Access::Loopback | crate::config::api::Access::Anyone => "",
+            };
+            println!(
+                "soma is ready\n  API      {api}\n  metrics  {metrics}/metrics\n  data     {data}\n\nTry it:\n  \
+                 curl{token} {api}/v1/memories -d '{{\"payload\": {{\"text\": \"the sky is blue\"}}}}'\n  \
+                 curl{token} {api}/v1/recall -d '{{\"query\": \"sky\"}}'\n\nStop it with Ctrl-C."
+            );
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `SOMA_API_HOST`, `SOMA_API_PORT`, `SOMA_API_TOKEN`, `SOMA_API_ALLOW_ANONYMOUS`,
+//! `SOMA_MEMORY_NAMESPACE`, `SOMA_API_CONNECTIONS_MAX`, `SOMA_API_READ_TIMEOUT_SECONDS`,
+//! `SOMA_SHUTDOWN_TIMEOUT_SECONDS`.
+//!
+//! Who may reach the API, and how long a client may take. An address beyond loopback without a
+//! token is refused here, before anything is opened.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use soma_core::ids::Namespace;
+
+use super::source::{Reader, Variable};
+use super::{number, port, switch};
+
+const HOST: Variable = Variable::new("SOMA_API_HOST", "127.0.0.1", "address that the API listens on");
+const PORT: Variable = Variable::new("SOMA_API_PORT", "9595", "port of the API; 0 takes a free one");
+const TOKEN: Variable = Variable::secret("SOMA_API_TOKEN", "bearer token that every request must carry");
+const TOKENS_FILE: Variable = Variable::new("SOMA_API_TOKENS_FILE", "", "file of tokens bound to namespaces");
+const ANONYMOUS: Variable =
+    Variable::new("SOMA_API_ALLOW_ANONYMOUS", "false", "allow an address beyond loopback without a token");
+const NAMESPACE: Variable = Variable::new("SOMA_MEMORY_NAMESPACE", "default", "namespace of requests that name none");
+const CONNECTIONS: Variable =
+    Variable::new("SOMA_API_CONNECTIONS_MAX", "1024", "connections served at a time; others wait");
+const READ_TIMEOUT: Variable =
+    Variable::new("SOMA_API_READ_TIMEOUT_SECONDS", "10", "how long the head and the body of a request may each take");
+const SHUTDOWN_TIMEOUT: Variable =
+    Variable::new("SOMA_SHUTDOWN_TIMEOUT_SECONDS", "10", "how long requests in hand may take at shutdown");
+const RATE_MAX: Variable = Variable::new("SOMA_RATE_LIMIT_MAX", "0", "requests per window; 0 is no limit");
+const RATE_WINDOW: Variable = Variable::new("SOMA_RATE_LIMIT_WINDOW_SECONDS", "60", "seconds of that window");
+
+/// A bearer token; never shown.
+#[derive(Clone)]
+pub(crate) struct Token(pub String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+/// Who may call the API.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    /// Whoever carries the token.
+    Token(Token),
+    /// Programs of this machine, and no web page: requests for or from a foreign host are refused.
+    Loopback,
+    /// Everybody, because the operator said so.
+    Anyone,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug)]
+pub(crate) struct Api {
+    /// Where it listens.
+    pub host: String,
+    /// On which port; 0 takes a free one.
+    pub port: u16,
+    /// Who may call it.
+    pub access: Access,
+    /// The namespace of requests that name none.
+    pub namespace: Namespace,
+    /// Connections served at a time.
+    pub connections_max: usize,
+    /// How long the head and the body of a request may each take.
+    pub read_timeout: Duration,
+    /// How long requests in hand may take at shutdown.
+    pub shutdown_timeout: Duration,
+}
+
+impl Api {
+    /// Reads and checks.
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        let host = reader.required(&HOST, |text| Ok(text.trim_matches(['[', ']']).to_owned()));
+        let port = reader.required(&PORT, port);
+        let token = reader.optional(&TOKEN, token);
+        let anonymous = reader.required(&ANONYMOUS, switch);
+        let namespace =
+            reader.required(&NAMESPACE, |text| Namespace::parse(text).map_err(|e| format!("is refused: {e}")));
+        let seconds = |min, max| move |text: &str| number(min, max)(text).map(Duration::from_secs);
+        let connections = reader.required(&CONNECTIONS, number(1, 65_535));
+        let read_timeout = reader.required(&READ_TIMEOUT, seconds(1, 300));
+        let shutdown_timeout = reader.required(&SHUTDOWN_TIMEOUT, seconds(0, 600));
+        refuse_later(reader);
+
+        let loopback = match is_loopback(&host) {
+            Ok(loopback) => loopback,
+            Err(why) => {
+                reader.problem(format!("{}={host} {why}", HOST.name), HOST.name);
+                true
+            }
+        };
+        let access = match token {
+            Some(token) => Access::Token(token),
+            None if anonymous => Access::Anyone,
+            None => Access::Loopback,
+        };
+        if !loopback && matches!(access, Access::Loopback) && !reader.is_set(TOKEN.name) {
+            reader.problem(
+                format!(
+                    "{}={host} lets other machines in, and no token is set; set {}, or {}=true if everybody who \
+                     reaches this address may read, write and delete",
+                    HOST.name, TOKEN.name, ANONYMOUS.name
+                ),
+                HOST.name,
+            );
+        }
+        let connections_max = usize::try_from(connections).expect("bounded by 65535");
+        Self { host, port, access, namespace, connections_max, read_timeout, shutdown_timeout }
+    }
+}
+
+/// What this build does not do yet must not be taken for done.
+fn refuse_later(reader: &mut Reader) {
+    if reader.text(&TOKENS_FILE).is_some() {
+        reader.problem(
+            format!("{} is not supported by this build; use {}", TOKENS_FILE.name, TOKEN.name),
+            TOKENS_FILE.name,
+        );
+    }
+    if reader.required(&RATE_MAX, number(0, u64::MAX)) > 0 {
+        reader.problem(format!("{} is not supported by this build; leave it at 0", RATE_MAX.name), RATE_MAX.name);
+    }
+    reader.required(&RATE_WINDOW, number(1, 86_400));
+}
+
+fn token(text: &str) -> Result<Token, String> {
+    if text.len() < 16 {
+        return Err("is shorter than 16 characters; use a long random text".into());
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("holds a character that a header cannot carry; use letters, digits and punctuation".into());
+    }
+    Ok(Token(text.to_owned()))
+}
+
+/// Whether every address of this host is one of this machine's own.
+fn is_loopback(host: &str) -> Result<bool, String> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(ip.is_loopback());
+    }
+    let addresses: Vec<_> =
+        (host, 0).to_socket_addrs().map_err(|error| format!("is not an address and has none: {error}"))?.collect();
+    Ok(!addresses.is_empty() && addresses.iter().all(|a| a.ip().is_loopback()))
+}

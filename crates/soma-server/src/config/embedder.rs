@@ -1,0 +1,30 @@
+//! `SOMA_EMBEDDER`, `MEMORY_VECTOR_DIM`.
+//!
+//! What turns payloads into vectors. Changing it for a filled index is an error at start-up.
+
+use soma_core::embed::hash;
+
+use super::number;
+use super::source::{Reader, Variable};
+
+const EMBEDDER: Variable = Variable::new("SOMA_EMBEDDER", "hash", "what turns payloads into vectors");
+const DIMS: Variable = Variable::new("MEMORY_VECTOR_DIM", "768", "length of the hash embedder's vectors");
+
+/// What turns payloads into vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Embedder {
+    /// The length of its vectors.
+    pub dims: usize,
+}
+
+impl Embedder {
+    /// Reads and checks.
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        reader.required(&EMBEDDER, |text| match text {
+            "hash" => Ok(()),
+            _ => Err("is not an embedder of this build; use hash".to_owned()),
+        });
+        let dims = reader.required(&DIMS, number(*hash::DIMS.start() as u64, *hash::DIMS.end() as u64));
+        Self { dims: usize::try_from(dims).expect("it lies between two of that type") }
+    }
+}

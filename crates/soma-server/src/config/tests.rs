@@ -1,0 +1,102 @@
+//! What the configuration accepts, refuses and reports.
+
+use super::*;
+
+fn with(variables: &[(&str, &str)]) -> Source {
+    let environment = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let mut source = Source { environment, ..Source::default() };
+    source.environment.entry("SOMA_DATA_DIR".into()).or_insert_with(|| "data".into());
+    source
+}
+
+fn refused(variables: &[(&str, &str)]) -> String {
+    load(with(variables)).err().map(|e| e.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn defaults_are_loopback_with_the_hash_embedder() {
+    let config = load(with(&[])).expect("defaults are valid");
+    assert_eq!((config.api.host.as_str(), config.api.port), ("127.0.0.1", 9595));
+    assert!(matches!(config.api.access, api::Access::Loopback));
+    assert_eq!((config.metrics.host.as_str(), config.metrics.port), ("127.0.0.1", 8001));
+    assert_eq!(config.embedder.dims, 768);
+    assert_eq!(config.events.value_bytes_max, 1 << 20);
+}
+
+#[test]
+fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
+    let mut source = with(&[("SOMA_API_PORT", "2"), ("CONSUMER_METRICS_PORT", "5")]);
+    source.parse_file("SOMA_API_PORT=3\nCONSUMER_METRICS_PORT=6\nMEMORY_VECTOR_DIM=64\n");
+    source.flags.insert("SOMA_API_PORT", "1".into());
+    let config = load(source).expect("valid");
+    assert_eq!((config.api.port, config.metrics.port, config.embedder.dims), (1, 5, 64));
+    let origin = |name: &str| config.settings.iter().find(|s| s.variable.name == name).map(|s| s.origin);
+    assert_eq!(origin("SOMA_API_PORT"), Some(Origin::Flag));
+    assert_eq!(origin("CONSUMER_METRICS_PORT"), Some(Origin::Environment));
+    assert_eq!(origin("MEMORY_VECTOR_DIM"), Some(Origin::File));
+    assert_eq!(origin("SOMA_API_HOST"), Some(Origin::Default));
+}
+
+#[test]
+fn an_empty_value_counts_as_unset() {
+    assert_eq!(load(with(&[("SOMA_API_PORT", " ")])).expect("valid").api.port, 9595);
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let text = refused(&[("SOMA_API_PORT", "nine"), ("MEMORY_VECTOR_DIM", "0"), ("KAFKA_BOOTSTRAP_SERVERS", "k:9092")]);
+    for name in ["3 settings", "SOMA_API_PORT=nine", "MEMORY_VECTOR_DIM=0", "KAFKA_BOOTSTRAP_SERVERS"] {
+        assert!(text.contains(name), "{name} is missing in: {text}");
+    }
+}
+
+#[test]
+fn an_address_beyond_loopback_needs_a_token_or_a_word() {
+    assert!(refused(&[("SOMA_API_HOST", "0.0.0.0")]).contains("SOMA_API_TOKEN"));
+    assert!(refused(&[("SOMA_API_HOST", "::")]).contains("SOMA_API_TOKEN"));
+    let open = load(with(&[("SOMA_API_HOST", "0.0.0.0"), ("SOMA_API_ALLOW_ANONYMOUS", "YES")])).expect("allowed");
+    assert!(matches!(open.api.access, api::Access::Anyone));
+    let guarded = load(with(&[("SOMA_API_HOST", "0.0.0.0"), ("SOMA_API_TOKEN", "0123456789abcdef")])).expect("allowed");
+    assert!(matches!(guarded.api.access, api::Access::Token(_)));
+}
+
+#[test]
+fn a_profile_that_this_build_has_not_is_refused() {
+    for name in ["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "QDRANT_URL", "SCHEMA_REGISTRY_URL", "SOMA_API_TOKENS_FILE"]
+    {
+        assert!(refused(&[(name, "x")]).contains(name), "{name} was ignored");
+    }
+    assert!(refused(&[("EVENTING_ENABLED", "true")]).contains("EVENTING_ENABLED"));
+    assert!(refused(&[("EVENTING_ENABLED", "maybe")]).contains("neither true nor false"));
+    load(with(&[("EVENTING_ENABLED", "OFF")])).expect("off is what this build does");
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let secret = "correct-horse-battery";
+    let config = load(with(&[("SOMA_API_TOKEN", secret)])).expect("valid");
+    assert!(!format!("{config:?}").contains(secret));
+    assert!(!refused(&[("SOMA_API_TOKEN", "short-secret")]).contains("short-secret"));
+}
+
+#[test]
+fn a_misspelt_name_of_ours_is_noticed() {
+    let config = load(with(&[("SOMA_API_PROT", "1"), ("PATH", "x")])).expect("valid");
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].contains("SOMA_API_PROT"));
+}
+
+#[test]
+fn the_file_knows_export_quotes_and_comments() {
+    let mut source = Source::default();
+    source.parse_file("# note\nexport A=1\nB = \"two # words\" # note\nC='3'\nD=4 # four\n\nE=\n");
+    assert!(source.problems.is_empty());
+    let get = |name: &str| source.file.get(name).map(String::as_str);
+    assert_eq!(
+        [get("A"), get("B"), get("C"), get("D"), get("E")],
+        [Some("1"), Some("two # words"), Some("3"), Some("4"), Some("")]
+    );
+    source.parse_file("no equals sign\nF=\"open\n");
+    assert_eq!(source.problems.len(), 2);
+    assert!(source.problems[0].contains("line 1"));
+}

@@ -1,0 +1,28 @@
+//! `POST /v1/events`: raw events, checked strictly, each answered for itself.
+//!
+//! An event carries its own id, so sending it again is safe without a key.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use soma_core::event::build;
+
+use super::App;
+use super::params::{Params, no_precondition};
+use super::problem::Answer;
+use super::{body, write};
+
+/// `POST /v1/events`
+pub(super) async fn append(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+    no_precondition(&headers)?;
+    let mut params = Params::of(&uri)?;
+    let wait = write::wait_stored(&mut params)?;
+    params.finish("wait, wait_ms")?;
+    let body = body::read(body, app.body).await?;
+    let items = write::split(&body, &headers)?;
+    let max = app.engine.value_bytes_max;
+    let mut batch = write::Batch::of(items.into_iter().map(|item| build::strict_bytes(item, max)));
+    let context = write::context(&headers, "POST", &uri)?;
+    let written = app.engine.append(batch.take(), context.traceparent).await?;
+    Ok(batch.answer(&app.engine, written, wait).await?)
+}

@@ -1,0 +1,132 @@
+//! Probes and metrics: whether the process lives, whether it can do its work, what it counted.
+//!
+//! Alive means that the process answers. Ready means that a write would be kept and projected, and a
+//! read answered; while a dependency is away the probe says which.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use super::{App, shapes};
+use crate::metrics::Metrics;
+use crate::metrics::expose::Format;
+
+/// Where the process stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The stores are being opened.
+    Starting,
+    /// It does its work.
+    Running,
+    /// It takes no new work.
+    Stopping,
+}
+
+/// Whether the process can do its work, as everybody who knows reports it.
+#[derive(Debug)]
+pub(crate) struct Health(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    phase: Phase,
+    down: BTreeMap<&'static str, String>,
+}
+
+impl Health {
+    /// A process that is starting.
+    pub(crate) fn starting() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Inner { phase: Phase::Starting, down: BTreeMap::new() })))
+    }
+
+    /// Enters a phase.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.inner().phase = phase;
+    }
+
+    /// Reports a dependency as away, with the reason, or as back.
+    pub(crate) fn report(&self, dependency: &'static str, down: Option<String>) {
+        let mut inner = self.inner();
+        match down {
+            Some(why) => drop(inner.down.insert(dependency, why)),
+            None => drop(inner.down.remove(dependency)),
+        }
+    }
+
+    /// The dependencies that are away, with the reasons.
+    pub(crate) fn down(&self) -> BTreeMap<&'static str, String> {
+        self.inner().down.clone()
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self) -> Response {
+        let (phase, down) = {
+            let inner = self.inner();
+            (inner.phase, inner.down.clone())
+        };
+        let word = match phase {
+            Phase::Starting => "starting",
+            Phase::Running if down.is_empty() => "ready",
+            Phase::Running => "unavailable",
+            Phase::Stopping => "stopping",
+        };
+        let status = if word == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let mut response = shapes::answer(status, &json!({ "status": word, "unavailable": down }));
+        if status != StatusCode::OK {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// `GET /livez`, `/healthz`
+pub(super) async fn live() -> Response {
+    shapes::answer(StatusCode::OK, &json!({ "status": "alive" }))
+}
+
+/// `GET /readyz`, `/health`
+pub(super) async fn ready(State(app): State<App>) -> Response {
+    app.health.answer()
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    exposition(&app.metrics, &headers)
+}
+
+/// What the metrics port works with.
+#[derive(Clone)]
+pub(crate) struct Probes {
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether the process can do its work.
+    pub health: Arc<Health>,
+}
+
+/// All routes of the metrics port.
+pub(crate) fn router(probes: Probes) -> Router {
+    Router::new()
+        .route("/metrics", get(async |State(p): State<Probes>, headers: HeaderMap| exposition(&p.metrics, &headers)))
+        .route("/livez", get(live))
+        .route("/healthz", get(live))
+        .route("/readyz", get(async |State(p): State<Probes>| p.health.answer()))
+        .route("/health", get(async |State(p): State<Probes>| p.health.answer()))
+        .fallback(super::no_route)
+        .with_state(probes)
+}
+
+fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let mut response = metrics.text(format).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    response
+}

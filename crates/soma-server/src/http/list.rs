@@ -1,0 +1,81 @@
+//! `GET` and `DELETE /v1/memories`: what a namespace and a filter select.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use serde_json::{Value, json};
+use soma_core::engine::{ListRequest, Selection};
+use soma_core::error::Code;
+use soma_core::filter::Filter;
+use soma_core::recall::Scope;
+use soma_core::store::Order;
+use soma_core::{Error, Result, json as bounded, limits};
+
+use super::App;
+use super::params::{Params, no_precondition};
+use super::problem::Answer;
+use super::{shapes, write};
+
+/// `GET /v1/memories`
+pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
+    let mut params = Params::of(&uri)?;
+    params.wait(&app.engine).await?;
+    let namespace = params.namespace()?;
+    let prefix = params.take("namespace_prefix");
+    let request = ListRequest {
+        scope: match (namespace, prefix) {
+            (Some(_), Some(_)) => return Err(bad("namespace and namespace_prefix exclude each other").into()),
+            (None, Some(prefix)) => Scope::Prefix(prefix),
+            (namespace, None) => Scope::Namespaces(vec![namespace.unwrap_or_else(|| app.namespace.clone())]),
+        },
+        filter: filter(&mut params)?,
+        order: order(params.take("order").as_deref())?,
+        cursor: params.take("cursor"),
+        limit: params.number("limit", 1, limits::PAGE_MAX)?.unwrap_or(limits::PAGE_DEFAULT),
+    };
+    params.finish("namespace, namespace_prefix, filter, order, limit, cursor, after, wait_ms")?;
+    let page = app.engine.list(&request).await?;
+    let items: Vec<Value> = page.items.iter().map(|memory| Value::Object(shapes::memory(memory))).collect();
+    Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next_cursor })))
+}
+
+/// `DELETE /v1/memories`
+pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+    no_precondition(&headers)?;
+    let mut params = Params::of(&uri)?;
+    params.wait(&app.engine).await?;
+    let named = params.namespace()?;
+    let filter = filter(&mut params)?;
+    params.finish("namespace, filter, after, wait_ms")?;
+    if named.is_none() && filter.is_none() {
+        return Err(bad("deleting everything needs the namespace named").remedy("add ?namespace=…").into());
+    }
+    let namespace = named.unwrap_or_else(|| app.namespace.clone());
+    let selection = Selection { namespaces: Some(vec![namespace]), filter };
+    let forgotten = app.engine.forget_all(&selection, write::context(&headers, "DELETE", &uri)?).await?;
+    let body = json!({ "deleted": forgotten.memories, "position": forgotten.position });
+    Ok(shapes::answer(StatusCode::OK, &body))
+}
+
+fn filter(params: &mut Params) -> Result<Option<Filter>> {
+    let parse = |text: String| {
+        let value = bounded::parse(text.as_bytes())
+            .map_err(|error| Error::new(Code::BadFilter, format!("the filter is not JSON: {error}")).at("filter"))?;
+        Filter::parse(&value)
+    };
+    params.take("filter").map(parse).transpose()
+}
+
+fn order(text: Option<&str>) -> Result<Order> {
+    match text {
+        None | Some("newest") => Ok(Order::Newest),
+        Some("oldest") => Ok(Order::Oldest),
+        Some("importance") => Ok(Order::Importance),
+        Some(other) => Err(Error::new(Code::BadRequest, format!("there is no order {other:?}"))
+            .at("order")
+            .remedy("write newest, oldest or importance")),
+    }
+}
+
+fn bad(message: &str) -> Error {
+    Error::new(Code::BadRequest, message).at("namespace")
+}

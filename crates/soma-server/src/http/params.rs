@@ -1,0 +1,161 @@
+//! The query string and the headers of a request.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::http::{HeaderMap, Uri};
+use soma_core::engine::Engine;
+use soma_core::error::Code;
+use soma_core::ids::{Namespace, Position};
+use soma_core::{Error, Result, limits};
+
+/// The parameters of a query string, taken one by one; what remains is refused by name.
+#[derive(Debug)]
+pub(super) struct Params(BTreeMap<String, String>);
+
+impl Params {
+    /// Decodes a query string.
+    ///
+    /// # Errors
+    /// `bad_request` when it is malformed or names a parameter twice (`after` may repeat).
+    pub(super) fn of(uri: &Uri) -> Result<Self> {
+        let malformed = |_| Error::new(Code::BadRequest, "the query string is malformed");
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
+        let mut params = BTreeMap::new();
+        for (name, value) in pairs {
+            match params.get_mut(&name) {
+                None => drop(params.insert(name, value)),
+                Some(several) if name == "after" => *several = format!("{several},{value}"),
+                Some(_) => {
+                    return Err(Error::new(Code::BadRequest, format!("the parameter {name:?} is given twice")).at(name));
+                }
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// A parameter.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
+    /// A whole number within bounds.
+    ///
+    /// # Errors
+    /// `bad_request`.
+    pub(super) fn number(&mut self, name: &str, min: usize, max: usize) -> Result<Option<usize>> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|n| (min..=max).contains(n));
+        number.map(Some).ok_or_else(|| {
+            Error::new(Code::BadRequest, format!("{name}={text} is not a whole number from {min} to {max}")).at(name)
+        })
+    }
+
+    /// The namespace, if one is named.
+    ///
+    /// # Errors
+    /// `schema`.
+    pub(super) fn namespace(&mut self) -> Result<Option<Namespace>> {
+        self.take("namespace").map(|text| Namespace::parse(&text)).transpose()
+    }
+
+    /// Waits until the stores have passed `after`, if it is named.
+    ///
+    /// # Errors
+    /// `bad_position`, `bad_request`, `position_not_reached`, `unavailable`.
+    pub(super) async fn wait(&mut self, engine: &Engine) -> Result<()> {
+        let after = self.take("after").map(|text| Position::parse_many(&text)).transpose()?;
+        let bound = self.wait_bound()?;
+        match after {
+            Some(position) => engine.wait(&position, bound).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `wait_ms`, or its default.
+    ///
+    /// # Errors
+    /// `bad_request` beyond its bounds.
+    pub(super) fn wait_bound(&mut self) -> Result<Duration> {
+        let max = usize::try_from(limits::WAIT_MAX.as_millis()).expect("a small number");
+        let millis = self.number("wait_ms", 0, max)?;
+        Ok(millis.map_or(limits::WAIT_DEFAULT, |ms| Duration::from_millis(ms as u64)))
+    }
+
+    /// Refuses what nobody took.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the parameter.
+    pub(super) fn finish(self, known: &str) -> Result<()> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::new(Code::BadRequest, format!("there is no parameter {name:?} here"))
+                .at(name)
+                .remedy(format!("known are {known}"))),
+        }
+    }
+}
+
+/// Checks `wait_ms` of a body.
+///
+/// # Errors
+/// `bad_request` beyond its bounds.
+pub(super) fn wait_bound(millis: Option<u64>) -> Result<Duration> {
+    let bound = millis.map_or(limits::WAIT_DEFAULT, Duration::from_millis);
+    if bound <= limits::WAIT_MAX {
+        return Ok(bound);
+    }
+    let message = format!("wait_ms is beyond {}", limits::WAIT_MAX.as_millis());
+    Err(Error::new(Code::BadRequest, message).at("wait_ms"))
+}
+
+/// Refuses preconditions: they cannot be honoured by a log that only appends.
+///
+/// # Errors
+/// `precondition_unsupported`.
+pub(super) fn no_precondition(headers: &HeaderMap) -> Result<()> {
+    for name in ["if-match", "if-unmodified-since"] {
+        if headers.contains_key(name) {
+            return Err(Error::new(Code::PreconditionUnsupported, format!("the header {name} is not supported"))
+                .at(name)
+                .remedy("leave it out: the log's order decides which write wins"));
+        }
+    }
+    Ok(())
+}
+
+/// A header of which there is at most one, as text.
+///
+/// # Errors
+/// `bad_request`.
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        return Err(Error::new(Code::BadRequest, format!("the header {name} is given twice")).at(name));
+    }
+    first
+        .map(|value| {
+            value.to_str().map_err(|_| {
+                Error::new(Code::BadRequest, format!("the header {name} holds characters beyond ASCII")).at(name)
+            })
+        })
+        .transpose()
+}
+
+/// The caller's `Idempotency-Key`.
+///
+/// # Errors
+/// `bad_request` when it is empty or too long.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
+    const NAME: &str = "idempotency-key";
+    let key = header(headers, NAME)?;
+    match key {
+        Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_BYTES_MAX => {
+            let max = limits::IDEMPOTENCY_KEY_BYTES_MAX;
+            Err(Error::new(Code::BadRequest, format!("the header {NAME} has not 1 to {max} characters")).at(NAME))
+        }
+        key => Ok(key),
+    }
+}

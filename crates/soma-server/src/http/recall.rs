@@ -1,0 +1,119 @@
+//! `POST /v1/recall`: a question in, memories out, best first.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use serde_json::{Map, Value, json};
+use soma_core::error::Code;
+use soma_core::filter::Filter;
+use soma_core::ids::{Namespace, Position};
+use soma_core::recall::{Explain, Hit, Mode, Probe, Request, Scope};
+use soma_core::{Error, Result, limits};
+
+use super::App;
+use super::body::{self, Fields};
+use super::params::{Params, wait_bound};
+use super::problem::Answer;
+use super::shapes;
+
+const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding, top_k, filter, mode, after, wait_ms, \
+                      explain";
+
+/// `POST /v1/recall`
+pub(super) async fn recall(State(app): State<App>, uri: Uri, body: Body) -> Answer {
+    Params::of(&uri)?.finish("none: everything is in the body")?;
+    let request = request(body::object(body, app.body).await?, &app.namespace)?;
+    let answer = app.engine.recall(&request).await?;
+    let hits: Vec<Value> = answer.hits.iter().map(hit).collect();
+    Ok(shapes::answer(StatusCode::OK, &json!({ "hits": hits, "position": answer.position })))
+}
+
+fn request(mut fields: Fields, default: &Namespace) -> Result<Request> {
+    let request = Request {
+        scope: scope(&mut fields, default)?,
+        probe: probe(&mut fields)?,
+        top_k: top_k(fields.whole("top_k")?)?,
+        filter: match fields.take("filter") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(Filter::parse(&value)?),
+        },
+        mode: mode(fields.text("mode")?.as_deref())?,
+        after: after(fields.texts("after")?)?,
+        wait: wait_bound(fields.whole("wait_ms")?)?,
+        explain: fields.switch("explain")?.unwrap_or(false),
+    };
+    fields.finish(FIELDS)?;
+    Ok(request)
+}
+
+fn scope(fields: &mut Fields, default: &Namespace) -> Result<Scope> {
+    let one = fields.text("namespace")?;
+    let several = fields.texts("namespaces")?;
+    let prefix = fields.text("namespace_prefix")?;
+    match (one, several, prefix) {
+        (None, None, None) => Ok(Scope::Namespaces(vec![default.clone()])),
+        (Some(one), None, None) => Ok(Scope::Namespaces(vec![Namespace::parse(&one)?])),
+        (None, Some(several), None) if !several.is_empty() => {
+            several.iter().map(|text| Namespace::parse(text)).collect::<Result<_>>().map(Scope::Namespaces)
+        }
+        (None, Some(_), None) => Err(bad("namespaces is empty", "namespaces")),
+        (None, None, Some(prefix)) => Ok(Scope::Prefix(prefix)),
+        _ => Err(bad("namespace, namespaces and namespace_prefix exclude each other", "namespace")),
+    }
+}
+
+fn probe(fields: &mut Fields) -> Result<Probe> {
+    let text = fields.text("query")?;
+    let vector = fields.numbers("embedding")?;
+    match (text, vector) {
+        (Some(text), None) if text.len() <= limits::QUERY_BYTES_MAX => Ok(Probe::Text(text)),
+        (Some(_), None) => Err(bad(format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX), "query")),
+        #[expect(clippy::cast_possible_truncation, reason = "the index compares single precision")]
+        (None, Some(vector)) => Ok(Probe::Vector(vector.into_iter().map(|x| x as f32).collect())),
+        (Some(_), Some(_)) => Err(bad("query and embedding exclude each other", "embedding")),
+        (None, None) => Err(bad("query is missing", "query").remedy("send a query or an embedding")),
+    }
+}
+
+fn top_k(given: Option<u64>) -> Result<usize> {
+    let Some(given) = given else { return Ok(limits::TOP_K_DEFAULT) };
+    let within = usize::try_from(given).ok().filter(|k| (1..=limits::TOP_K_MAX).contains(k));
+    within.ok_or_else(|| bad(format!("top_k is {given}, and has to be from 1 to {}", limits::TOP_K_MAX), "top_k"))
+}
+
+fn mode(text: Option<&str>) -> Result<Mode> {
+    match text {
+        None | Some("hybrid") => Ok(Mode::Hybrid),
+        Some("dense") => Ok(Mode::Dense),
+        Some("lexical") => Ok(Mode::Lexical),
+        Some(other) => Err(bad(format!("there is no mode {other:?}"), "mode").remedy("write hybrid, dense or lexical")),
+    }
+}
+
+fn after(positions: Option<Vec<String>>) -> Result<Option<Position>> {
+    let Some(positions) = positions else { return Ok(None) };
+    let mut all = Position::default();
+    for text in &positions {
+        all.merge(&Position::parse_many(text)?);
+    }
+    Ok(Some(all))
+}
+
+fn bad(message: impl Into<String>, field: &str) -> Error {
+    Error::new(Code::BadRequest, message).at(field)
+}
+
+fn hit(hit: &Hit) -> Value {
+    let mut body = shapes::memory(&hit.memory);
+    body.insert("score".into(), json!(hit.score));
+    if let Some(explain) = &hit.explain {
+        body.insert("explain".into(), explanation(explain));
+    }
+    Value::Object(body)
+}
+
+fn explanation(explain: &Explain) -> Value {
+    let parts: Map<String, Value> =
+        explain.parts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({ "bm25": explain.bm25, "cosine": explain.cosine, "parts": parts, "terms": explain.terms })
+}

@@ -1,0 +1,163 @@
+//! What all writes share: append, and wait for the stores when asked.
+//!
+//! A write that waits never un-acknowledges: at the bound it answers 202, because the log has it.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+use soma_core::engine::{Context, Engine, Key, Stored, Written};
+use soma_core::error::Code;
+use soma_core::ids::Position;
+use soma_core::{Error, Result, limits};
+
+use super::params::{Params, header, idempotency_key};
+use super::{problem, shapes};
+
+/// How long a write waits for the stores; `None` does not wait.
+pub(super) fn wait_stored(params: &mut Params) -> Result<Option<Duration>> {
+    let bound = params.wait_bound()?;
+    match params.take("wait").as_deref() {
+        None => Ok(None),
+        Some("stored") => Ok(Some(bound)),
+        Some(other) => {
+            let message = format!("wait={other} is not known");
+            Err(Error::new(Code::BadRequest, message).at("wait").remedy("leave it out, or write wait=stored"))
+        }
+    }
+}
+
+/// What comes with a write beside its content.
+pub(super) fn context<'a>(headers: &'a HeaderMap, method: &'a str, uri: &'a Uri) -> Result<Context<'a>> {
+    let key = idempotency_key(headers)?.map(|key| Key { method, target: uri.path(), key });
+    Ok(Context { key, traceparent: header(headers, "traceparent")? })
+}
+
+/// Answers with `status` for a write that the log has; 202 when the stores do not have it in time.
+pub(super) async fn answer(
+    engine: &Engine,
+    written: &Written,
+    wait: Option<Duration>,
+    status: StatusCode,
+) -> Result<Response> {
+    let mut body = shapes::written(written);
+    let status = match wait {
+        Some(bound) => stored(engine, written, bound, &mut body).await?.unwrap_or(status),
+        None => status,
+    };
+    Ok(shapes::answer(status, &Value::Object(body)))
+}
+
+/// Says whether the stores have it; another status when they do not.
+async fn stored(
+    engine: &Engine,
+    written: &Written,
+    bound: Duration,
+    body: &mut Map<String, Value>,
+) -> Result<Option<StatusCode>> {
+    let stored = engine.stored(written, bound).await?;
+    body.insert("stored".into(), json!(stored == Stored::Yes));
+    Ok((stored == Stored::NotYet).then_some(StatusCode::ACCEPTED))
+}
+
+/// The items of a batch: those that can be written, and the places of those that cannot.
+pub(super) struct Batch<T> {
+    good: Vec<T>,
+    /// By place; `None` is a good one.
+    refused: Vec<Option<Error>>,
+}
+
+impl<T> Batch<T> {
+    pub(super) fn of(items: impl Iterator<Item = Result<T>>) -> Self {
+        let mut batch = Self { good: Vec::new(), refused: Vec::new() };
+        for item in items {
+            batch.refused.push(item.map(|good| batch.good.push(good)).err());
+        }
+        batch
+    }
+
+    /// Hands over the good ones, in order.
+    pub(super) fn take(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.good)
+    }
+
+    /// Answers for every item, in order, given what became of the good ones.
+    pub(super) async fn answer(
+        self,
+        engine: &Engine,
+        written: Vec<Result<Written>>,
+        wait: Option<Duration>,
+    ) -> Result<Response> {
+        let mut position = Position::default();
+        for written in written.iter().flatten() {
+            position.cover(&written.place);
+        }
+        if let Some(bound) = wait
+            && !position.is_empty()
+        {
+            // One wait for all; what is left to ask of each item afterwards is answered at once.
+            match engine.wait(&position, bound).await {
+                Ok(()) => {}
+                Err(error) if error.code == Code::PositionNotReached => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut written = written.into_iter();
+        let mut items = Vec::with_capacity(self.refused.len());
+        for refused in self.refused {
+            let missing = || Err(Error::new(Code::Internal, "the write was not answered"));
+            let outcome = refused.map_or_else(|| written.next().unwrap_or_else(missing), Err);
+            items.push(item(engine, outcome, wait.is_some()).await);
+        }
+        Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "position": position })))
+    }
+}
+
+async fn item(engine: &Engine, outcome: Result<Written>, wait: bool) -> Value {
+    let written = match outcome {
+        Ok(written) => written,
+        Err(error) => return problem::of_item(&error),
+    };
+    let mut body = shapes::written(&written);
+    let status = match wait {
+        true => stored(engine, &written, Duration::ZERO, &mut body).await,
+        false => Ok(None),
+    };
+    match status {
+        Ok(status) => {
+            body.insert("status".into(), json!(status.unwrap_or(StatusCode::CREATED).as_u16()));
+            Value::Object(body)
+        }
+        Err(error) => problem::of_item(&error),
+    }
+}
+
+/// Splits a body into its items: a JSON array, one object, or lines of JSON.
+///
+/// # Errors
+/// `not_json` when the array itself is broken, `too_large` for too many items.
+pub(super) fn split<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Vec<&'a [u8]>> {
+    let lines = header(headers, "content-type")?.is_some_and(|kind| kind.contains("ndjson") || kind.contains("jsonl"));
+    let text = body.trim_ascii();
+    let items = if text.is_empty() {
+        return Err(Error::new(Code::NotJson, "the body is empty").remedy("send an array, an object, or lines of JSON"));
+    } else if !lines && text.starts_with(b"[") {
+        array(text)?
+    } else if !lines && serde_json::from_slice::<&serde_json::value::RawValue>(text).is_ok() {
+        vec![text]
+    } else {
+        text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect()
+    };
+    if items.len() > limits::BATCH_ITEMS_MAX {
+        let message = format!("the batch has {} items, at most {} are allowed", items.len(), limits::BATCH_ITEMS_MAX);
+        return Err(Error::new(Code::TooLarge, message).remedy("send several batches"));
+    }
+    Ok(items)
+}
+
+fn array(text: &[u8]) -> Result<Vec<&[u8]>> {
+    let broken = |error: serde_json::Error| Error::new(Code::NotJson, format!("the body is not a JSON array: {error}"));
+    let items: Vec<&serde_json::value::RawValue> = serde_json::from_slice(text).map_err(broken)?;
+    Ok(items.into_iter().map(|item| item.get().as_bytes()).collect())
+}

@@ -1,0 +1,246 @@
+//! What the process counts, in the formats of Prometheus and OpenMetrics.
+//!
+//! All series exist from the start, at zero: a dashboard can tell "nothing happened" from "nobody
+//! looked".
+
+pub(crate) mod expose;
+pub(crate) mod names;
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use soma_core::clock::Clock;
+use soma_core::error::Code;
+use soma_core::projector::observe::{self as projector, Report};
+
+use names::{BATCH_BUCKETS, COMPONENTS, LATENCY_BUCKETS, Name};
+
+/// Label of `consumer_messages_consumed_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Topic {
+    topic: String,
+}
+
+/// Labels of `consumer_lag_messages`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TopicPartition {
+    topic: String,
+    partition: u32,
+}
+
+/// Label of everything that is counted by component.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Component {
+    component: &'static str,
+}
+
+/// Label of `consumer_dead_letters_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Reason {
+    reason: String,
+}
+
+/// Labels of `api_request_latency_seconds`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Endpoint {
+    endpoint: String,
+    method: String,
+}
+
+/// Labels of `api_requests_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct EndpointStatus {
+    endpoint: String,
+    method: String,
+    status: u16,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// Every metric of the process.
+pub(crate) struct Metrics {
+    /// What requests are timed by.
+    pub clock: Arc<dyn Clock>,
+    registry: Registry,
+    topic: String,
+    consumed: Family<Topic, Counter>,
+    success: Family<Component, Counter>,
+    failure: Family<Component, Counter>,
+    processing: Histograms<Component>,
+    lag: Family<TopicPartition, Gauge>,
+    end_to_end: Histogram,
+    batch_events: Histogram,
+    retries: Family<Component, Counter>,
+    dead_letters: Family<Reason, Counter>,
+    duplicates: Counter,
+    stale: Counter,
+    paused: Family<Component, Gauge>,
+    rebalances: Counter,
+    embeddings_replaced: Counter,
+    requests: Family<EndpointStatus, Counter>,
+    latency: Histograms<Endpoint>,
+}
+
+/// Reason codes of dead letters, so that their series exist from the start.
+const DEAD_LETTER_REASONS: [Code; 12] = [
+    Code::NotJson,
+    Code::Schema,
+    Code::TypeUnknown,
+    Code::BadKey,
+    Code::TooLarge,
+    Code::TooDeep,
+    Code::NulCharacter,
+    Code::NumberRange,
+    Code::DuplicateKey,
+    Code::NamespaceMismatch,
+    Code::SchemaUnknown,
+    Code::StoreRejected,
+];
+
+fn latencies() -> Histogram {
+    Histogram::new(LATENCY_BUCKETS)
+}
+
+impl Metrics {
+    /// All series at zero. `topic` labels what is read from the log.
+    pub(crate) fn new(topic: &str, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let mut metrics = Self {
+            clock,
+            registry: Registry::default(),
+            topic: topic.to_owned(),
+            consumed: Family::default(),
+            success: Family::default(),
+            failure: Family::default(),
+            processing: Family::new_with_constructor(latencies as fn() -> Histogram),
+            lag: Family::default(),
+            end_to_end: latencies(),
+            batch_events: Histogram::new(BATCH_BUCKETS),
+            retries: Family::default(),
+            dead_letters: Family::default(),
+            duplicates: Counter::default(),
+            stale: Counter::default(),
+            paused: Family::default(),
+            rebalances: Counter::default(),
+            embeddings_replaced: Counter::default(),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(latencies as fn() -> Histogram),
+        };
+        metrics.register();
+        metrics.start_at_zero();
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        macro_rules! register {
+            ($($name:ident: $metric:expr),+ $(,)?) => {$({
+                let (name, help): Name = names::$name;
+                registry.register(name, help, $metric.clone());
+            })+};
+        }
+        register! {
+            MESSAGES_CONSUMED: self.consumed, PROCESS_SUCCESS: self.success, PROCESS_FAILURE: self.failure,
+            PROCESSING_LATENCY: self.processing, LAG: self.lag, END_TO_END: self.end_to_end,
+            BATCH_EVENTS: self.batch_events, RETRIES: self.retries, DEAD_LETTERS: self.dead_letters,
+            DUPLICATES: self.duplicates, STALE: self.stale, PAUSED: self.paused, REBALANCES: self.rebalances,
+            EMBEDDINGS_REPLACED: self.embeddings_replaced, API_REQUESTS: self.requests, API_LATENCY: self.latency,
+        }
+        // The crate appends `_info` itself.
+        let (build, help) = names::BUILD_INFO;
+        let build = build.strip_suffix("_info").expect("the name of an info metric ends so");
+        registry.register(build, help, Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+    }
+
+    fn start_at_zero(&self) {
+        drop(self.consumed.get_or_create(&Topic { topic: self.topic.clone() }));
+        drop(self.lag.get_or_create(&TopicPartition { topic: self.topic.clone(), partition: 0 }));
+        for component in COMPONENTS.map(|component| Component { component }) {
+            drop(self.success.get_or_create(&component));
+            drop(self.failure.get_or_create(&component));
+            drop(self.processing.get_or_create(&component));
+        }
+        for component in projector::Component::ALL {
+            let component = Component { component: component.as_str() };
+            drop(self.retries.get_or_create(&component));
+            drop(self.paused.get_or_create(&component));
+        }
+        for code in DEAD_LETTER_REASONS {
+            drop(self.dead_letters.get_or_create(&Reason { reason: code.as_str().to_owned() }));
+        }
+    }
+
+    /// Counts records that were read from the log.
+    pub(crate) fn consumed(&self, records: usize) {
+        self.consumed.get_or_create(&Topic { topic: self.topic.clone() }).inc_by(records as u64);
+    }
+
+    /// Counts one committed batch.
+    pub(crate) fn projected(&self, report: &Report) {
+        let good = (report.applied + report.stale + report.duplicates) as u64;
+        let times = [
+            (names::KV_WRITER, report.records_took),
+            (names::VECTOR_INDEXER, report.index_took),
+            (names::BOTH, report.both_took),
+        ];
+        for (component, took) in times {
+            self.success.get_or_create(&Component { component }).inc_by(good);
+            self.processing.get_or_create(&Component { component }).observe(took.as_secs_f64());
+        }
+        for took in &report.end_to_end {
+            self.end_to_end.observe(took.as_secs_f64());
+        }
+        for reason in &report.letters {
+            self.dead_letters.get_or_create(&Reason { reason: reason.clone() }).inc();
+            self.failure.get_or_create(&Component { component: names::BOTH }).inc();
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a batch has at most some thousand records")]
+        self.batch_events.observe(report.records as f64);
+        self.stale.inc_by(report.stale as u64);
+        self.duplicates.inc_by(report.duplicates as u64);
+        self.embeddings_replaced.inc_by(report.embeddings_replaced as u64);
+    }
+
+    /// Counts a batch that will be tried again.
+    pub(crate) fn failed(&self, component: projector::Component) {
+        let component = Component { component: component.as_str() };
+        self.retries.get_or_create(&component).inc();
+        self.failure.get_or_create(&component).inc();
+    }
+
+    /// Shows whether the projector waits for a component.
+    pub(crate) fn paused(&self, component: projector::Component, paused: bool) {
+        self.paused.get_or_create(&Component { component: component.as_str() }).set(paused.into());
+    }
+
+    /// Shows how many records a partition holds that are not yet projected.
+    pub(crate) fn lag(&self, partition: u32, records: u64) {
+        let labels = TopicPartition { topic: self.topic.clone(), partition };
+        self.lag.get_or_create(&labels).set(i64::try_from(records).unwrap_or(i64::MAX));
+    }
+
+    /// Makes the series of a route exist.
+    pub(crate) fn expect_route(&self, endpoint: &str, method: &str, status: u16) {
+        drop(self.latency.get_or_create(&Endpoint { endpoint: endpoint.into(), method: method.into() }));
+        let labels = EndpointStatus { endpoint: endpoint.into(), method: method.into(), status };
+        drop(self.requests.get_or_create(&labels));
+    }
+
+    /// Counts one answered request; `endpoint` is the route's template.
+    pub(crate) fn answered(&self, endpoint: &str, method: &str, status: u16, took: Duration) {
+        let labels = Endpoint { endpoint: endpoint.into(), method: method.into() };
+        self.latency.get_or_create(&labels).observe(took.as_secs_f64());
+        let labels = EndpointStatus { endpoint: endpoint.into(), method: method.into(), status };
+        self.requests.get_or_create(&labels).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests;

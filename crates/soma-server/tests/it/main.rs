@@ -1,0 +1,5 @@
+//! The real binary, from outside: its HTTP surface, its commands, its signals, and what remains
+//! after it is killed.
+
+mod harness;
+mod http;
