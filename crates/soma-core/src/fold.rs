@@ -1,18 +1,25 @@
 //! What events mean: state and events in, changes out. Pure.
 //!
 //! A memory's state is the fold of its events in their **total order**: within one partition of one
-//! log by offset; across logs by (effective time, log, partition, offset), where an event's effective
-//! time is the latest timestamp among itself and the events before it in its own partition. The
-//! order depends on the events alone, so every interleaving of logs ends in the same state.
+//! log by offset; across logs by (effective time, log, partition). An event's effective time is fixed
+//! when it arrives: the latest timestamp among itself and the events before it in its own partition,
+//! and no later than that of an event behind it (a redriven event is placed where it first lay, so
+//! there can be one). Each partition delivers its events in one order, so the total order follows
+//! from the logs alone, every interleaving of them ends in the same state, and what once preceded a
+//! delete precedes it for ever.
 //!
-//! Nearly always the arriving event is the last of that order ([`wins`]) and is applied to the
-//! stored state directly. An event that arrives late is put into its place by folding the memory's
-//! stored events again; the caller supplies them when [`batch`] asks.
+//! Nearly always the arriving event continues the partition of the memory's last event
+//! ([`continues`]) and is applied to the stored state directly. Any other is put into its place by
+//! folding the memory's stored events again; the caller supplies them when [`batch`] asks.
 //!
 //! Invariants: an event id takes effect once; a memory never changes its namespace; a delete leaves
 //! no content behind in anything that precedes it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
 
 use crate::event::{Content, Event, EventType};
 use crate::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Place, Timestamp};
@@ -127,20 +134,18 @@ pub struct Folded {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Whether an event at `place` comes last in the total order of a memory whose last event is `state.at`.
+/// Whether an event at `place` is known to come last in the total order, from the state alone: it
+/// lies behind the memory's last event, in the same partition.
 #[must_use]
-pub fn wins(state: &State, place: &Place, timestamp: Timestamp) -> bool {
-    if state.at.same_partition(place) {
-        return place.offset > state.at.offset;
-    }
-    (timestamp, &place.log, place.partition) > (state.effective, &state.at.log, state.at.partition)
+pub fn continues(state: &State, place: &Place) -> bool {
+    state.at.same_partition(place) && place.offset > state.at.offset
 }
 
 /// Folds a batch over what the store knows.
 ///
 /// # Errors
-/// The memories whose stored events are needed because an event arrived late: call again with
-/// `entries` holding them.
+/// The memories whose stored events are needed because an event may have arrived late: call again
+/// with `entries` holding them, in the order in which they were stored.
 pub fn batch(
     loaded: &Loaded,
     events: &[Entry],
@@ -149,63 +154,51 @@ pub fn batch(
     let mut seen: HashSet<EventId> = HashSet::new();
     let mut works: BTreeMap<MemoryId, Work> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(events.len());
-    let mut missing = Vec::new();
 
-    for entry in events {
+    for (number, entry) in events.iter().enumerate() {
         let event = &entry.event;
-        if loaded.seen.contains(&event.event_id) || !seen.insert(event.event_id) {
+        if loaded.seen.contains(&event.event_id) || seen.contains(&event.event_id) {
             outcomes.push(Outcome::Duplicate);
             continue;
         }
         let before = loaded.states.get(&event.id);
-        let known = works.get(&event.id).map_or(before, |work| Some(&work.state));
+        let known = works.get(&event.id).map_or(before, |work| work.state.as_ref());
         if !namespace_fits(known, event) {
-            seen.remove(&event.event_id);
             outcomes.push(Outcome::NamespaceMismatch);
             continue;
         }
-        let late = known.is_some_and(|state| !wins(state, &entry.place, event.timestamp));
-        let work = works.entry(event.id).or_insert_with(|| Work::new(before, entry));
-        if !late {
-            outcomes.push(work.advance(before.is_some(), entry));
-        } else if let Some(stored) = stored_entries(before, entries, event.id) {
-            outcomes.push(work.refold(before.is_some(), stored, entry));
-        } else {
-            missing.push(event.id);
-            outcomes.push(Outcome::Stale);
-        }
+        seen.insert(event.event_id);
+        outcomes.push(works.entry(event.id).or_insert_with(|| Work::new(before)).take(number, entry));
     }
+
+    let is_missing = |(id, work): &(&MemoryId, &Work)| work.is_late() && work.stored && !entries.contains_key(id);
+    let missing: Vec<MemoryId> = works.iter().filter(is_missing).map(|(id, _)| *id).collect();
     if !missing.is_empty() {
-        missing.sort_unstable();
-        missing.dedup();
         return Err(missing);
     }
-    let changes = works.into_iter().map(|(id, work)| work.finish(loaded.states.get(&id))).collect();
+    let mut changes = Vec::with_capacity(works.len());
+    for (id, mut work) in works {
+        if work.is_late() {
+            let stored = entries.get(&id).filter(|_| work.stored).map_or(&[][..], Vec::as_slice);
+            work.refold(stored, &mut outcomes);
+        }
+        changes.extend(work.finish(loaded.states.get(&id)));
+    }
     Ok(Folded { changes, outcomes })
 }
 
 /// Folds all events of one memory from nothing: the definition that [`batch`] must agree with.
+/// The events of one partition come in the order in which it delivered them.
 #[must_use]
 pub fn from_scratch(entries: &[Entry]) -> Option<State> {
-    let ordered = total_order(entries);
-    let mut state: Option<State> = None;
-    for (entry, effective) in ordered {
-        match &mut state {
-            None => state = Some(first(entry)),
-            Some(state) => {
-                step(state, entry);
-                state.at = entry.place.clone();
-                state.effective = effective;
-            }
-        }
-    }
-    state
+    fold(&total_order(entries)).0
 }
 
-/// The entries in their total order, oldest first.
+/// The entries in their total order, oldest first. The events of one partition come in the order in
+/// which it delivered them.
 #[must_use]
 pub fn in_order(entries: &[Entry]) -> Vec<&Entry> {
-    total_order(entries).into_iter().map(|(entry, _)| entry).collect()
+    total_order(entries).into_iter().map(|ranked| ranked.entry).collect()
 }
 
 fn namespace_fits(state: Option<&State>, event: &Event) -> bool {
@@ -215,39 +208,59 @@ fn namespace_fits(state: Option<&State>, event: &Event) -> bool {
     }
 }
 
-fn stored_entries<'a>(
-    before: Option<&State>,
-    entries: &'a HashMap<MemoryId, Vec<Entry>>,
-    id: MemoryId,
-) -> Option<&'a [Entry]> {
-    match entries.get(&id) {
-        Some(stored) => Some(stored),
-        None if before.is_none() => Some(&[]),
-        None => None,
-    }
+/// An entry with what orders it.
+struct Ranked<'a> {
+    entry: &'a Entry,
+    effective: Timestamp,
+    /// Its number in the order of arrival.
+    arrival: usize,
 }
 
-/// Sorts by (effective time, log, partition, offset), the effective time being the running maximum
-/// within each partition.
-fn total_order(entries: &[Entry]) -> Vec<(&Entry, Timestamp)> {
-    let mut partitions: BTreeMap<(&LogId, Partition), BTreeMap<Offset, &Entry>> = BTreeMap::new();
-    for entry in entries {
+/// Sorts entries that are given in the order of their arrival.
+fn total_order(entries: &[Entry]) -> Vec<Ranked<'_>> {
+    let mut partitions: HashMap<(&LogId, Partition), BTreeMap<Offset, Timestamp>> = HashMap::new();
+    let mut ranked = Vec::with_capacity(entries.len());
+    for (arrival, entry) in entries.iter().enumerate() {
         let Place { log, partition, offset } = &entry.place;
-        partitions.entry((log, *partition)).or_default().insert(*offset, entry);
+        let times = partitions.entry((log, *partition)).or_default();
+        let before = times.range(..=offset).next_back().map(|(_, time)| *time);
+        let behind = times.range((Bound::Excluded(offset), Bound::Unbounded)).next().map(|(_, time)| *time);
+        let own = entry.event.timestamp;
+        let effective = before.map_or(own, |before| before.max(own));
+        let effective = behind.map_or(effective, |behind| behind.min(effective));
+        times.insert(*offset, effective);
+        ranked.push(Ranked { entry, effective, arrival });
     }
-    let mut ordered = Vec::with_capacity(entries.len());
-    for run in partitions.into_values() {
-        let mut effective = Timestamp(i64::MIN);
-        for entry in run.into_values() {
-            effective = effective.max(entry.event.timestamp);
-            ordered.push((entry, effective));
-        }
-    }
-    ordered.sort_by_key(|(entry, effective)| {
-        let Place { log, partition, offset } = &entry.place;
-        (*effective, log, *partition, *offset)
+    ranked.sort_by_key(|ranked| {
+        let Place { log, partition, offset } = &ranked.entry.place;
+        (ranked.effective, log, *partition, *offset, ranked.arrival)
     });
-    ordered
+    ranked
+}
+
+/// Folds entries in their total order; tells of each whether it took effect.
+fn fold(ordered: &[Ranked<'_>]) -> (Option<State>, Vec<Outcome>) {
+    let mut state: Option<State> = None;
+    let mut shown: Option<&Entry> = None;
+    let mut outcomes = Vec::with_capacity(ordered.len());
+    for Ranked { entry, effective, .. } in ordered {
+        let outcome = match &mut state {
+            None => {
+                state = Some(State { content: None, ..first(entry) });
+                Outcome::Applied
+            }
+            Some(state) => step(state, entry, *effective),
+        };
+        if outcome == Outcome::Applied {
+            shown = Some(entry);
+        }
+        outcomes.push(outcome);
+    }
+    // The content is copied once, from the event that is shown in the end.
+    if let Some(state) = &mut state {
+        state.content = shown.and_then(|entry| entry.event.content.clone());
+    }
+    (state, outcomes)
 }
 
 /// The state of a memory that has had this one event.
@@ -268,10 +281,12 @@ fn first(entry: &Entry) -> State {
     }
 }
 
-/// Applies the next event of the total order. Place and effective time are the caller's.
-fn step(state: &mut State, entry: &Entry) -> Outcome {
+/// Applies the next event of the total order, except for its content, which is the caller's.
+fn step(state: &mut State, entry: &Entry, effective: Timestamp) -> Outcome {
     let event = &entry.event;
     state.version += 1;
+    state.at = entry.place.clone();
+    state.effective = effective;
     if state.namespace.is_none() {
         state.namespace.clone_from(&event.namespace);
     }
@@ -282,7 +297,6 @@ fn step(state: &mut State, entry: &Entry) -> Outcome {
         EventType::Created | EventType::Updated | EventType::Deleted => {}
     }
     state.kind = event.kind;
-    state.content.clone_from(&event.content);
     state.updated_at = event.timestamp;
     state.event_id = event.event_id;
     Outcome::Applied
@@ -290,86 +304,106 @@ fn step(state: &mut State, entry: &Entry) -> Outcome {
 
 /// One memory's change while a batch is folded.
 struct Work {
-    state: State,
+    /// Whether the store has a row.
+    stored: bool,
+    /// The state after the events so far; once one is late, only its namespace is kept up to date.
+    state: Option<State>,
     erase: Erase,
     rows: Vec<Entry>,
+    /// Since which row the order is open, and the numbers of these rows in the batch.
+    late: Option<(usize, Vec<usize>)>,
 }
 
 impl Work {
-    fn new(before: Option<&State>, entry: &Entry) -> Self {
-        let state = before.cloned().unwrap_or_else(|| first(entry));
-        Self { state, erase: Erase::Nothing, rows: Vec::new() }
+    fn new(before: Option<&State>) -> Self {
+        Self { stored: before.is_some(), state: before.cloned(), erase: Erase::Nothing, rows: Vec::new(), late: None }
     }
 
-    /// Applies an event that comes last.
-    fn advance(&mut self, stored: bool, entry: &Entry) -> Outcome {
-        let outcome = if self.rows.is_empty() && !stored {
-            Outcome::Applied
-        } else {
-            let same = self.state.at.same_partition(&entry.place);
-            let outcome = step(&mut self.state, entry);
-            let timestamp = entry.event.timestamp;
-            self.state.effective = if same { self.state.effective.max(timestamp) } else { timestamp };
-            self.state.at = entry.place.clone();
-            outcome
-        };
-        if entry.event.kind == EventType::Deleted {
-            self.erase = Erase::Everything;
-            for row in &mut self.rows {
-                row.event.content = None;
+    const fn is_late(&self) -> bool {
+        self.late.is_some()
+    }
+
+    /// Takes the next event in the order of arrival. The outcome of a late one is not yet known.
+    fn take(&mut self, number: usize, entry: &Entry) -> Outcome {
+        if self.late.is_none() && self.state.as_ref().is_some_and(|state| !continues(state, &entry.place)) {
+            self.late = Some((self.rows.len(), Vec::new()));
+        }
+        let outcome = match (&mut self.late, &mut self.state) {
+            (Some((_, numbers)), state) => {
+                numbers.push(number);
+                if let Some(state) = state
+                    && state.namespace.is_none()
+                {
+                    state.namespace.clone_from(&entry.event.namespace);
+                }
+                Outcome::Stale
             }
+            (None, Some(state)) => {
+                let outcome = step(state, entry, state.effective.max(entry.event.timestamp));
+                if outcome == Outcome::Applied {
+                    state.content.clone_from(&entry.event.content);
+                }
+                outcome
+            }
+            (None, None) => {
+                self.state = Some(first(entry));
+                Outcome::Applied
+            }
+        };
+        if self.late.is_none() && entry.event.kind == EventType::Deleted {
+            self.erase = Erase::Everything;
+            self.rows.iter_mut().for_each(|row| row.event.content = None);
         }
         self.rows.push(entry.clone());
         outcome
     }
 
-    /// Puts a late event into its place by folding everything again.
-    fn refold(&mut self, has_stored: bool, stored: &[Entry], entry: &Entry) -> Outcome {
-        self.rows.push(entry.clone());
-        let mut all: Vec<Entry> = if has_stored { stored.to_vec() } else { Vec::new() };
-        if self.erase == Erase::Everything {
-            all.iter_mut().for_each(|row| row.event.content = None);
-        }
-        all.extend(self.rows.iter().cloned());
+    /// Puts late events into their places by folding everything again.
+    fn refold(&mut self, stored: &[Entry], outcomes: &mut [Outcome]) {
+        let rev = self.state.as_ref().map_or(0, |state| state.rev);
+        let all: Vec<Entry> = stored.iter().chain(&self.rows).cloned().collect();
+        let ordered = total_order(&all);
+        let (state, effects) = fold(&ordered);
+        self.state = state.map(|state| State { rev, ..state });
 
-        let rev = self.state.rev;
-        let namespace = self.state.namespace.clone();
-        if let Some(state) = from_scratch(&all) {
-            self.state = State { rev, namespace: namespace.or(state.namespace), ..state };
-        }
-        let erased = erased_by_last_delete(&all);
-        for row in &mut self.rows {
-            if erased.contains(&row.event.event_id) {
-                row.event.content = None;
+        if let Some((since, numbers)) = &self.late {
+            // An event had its effect on readers unless one that was there before it stands behind it.
+            let mut earliest = usize::MAX;
+            for (ranked, effect) in ordered.iter().zip(effects).rev() {
+                let shown = effect == Outcome::Applied && ranked.arrival < earliest;
+                if effect == Outcome::Applied {
+                    earliest = earliest.min(ranked.arrival);
+                }
+                if let Some(late) = ranked.arrival.checked_sub(stored.len() + since) {
+                    outcomes[numbers[late]] = if shown { Outcome::Applied } else { Outcome::Stale };
+                }
             }
         }
-        if self.erase != Erase::Everything {
-            let mut ids: Vec<EventId> = stored
-                .iter()
-                .filter(|row| row.event.content.is_some() && erased.contains(&row.event.event_id))
-                .map(|row| row.event.event_id)
-                .collect();
-            ids.sort_unstable();
-            self.erase = if ids.is_empty() { Erase::Nothing } else { Erase::Events(ids) };
+
+        let last_delete = ordered.iter().rposition(|ranked| ranked.entry.event.kind == EventType::Deleted);
+        let mut erased = Vec::new();
+        for ranked in &ordered[..last_delete.unwrap_or(0)] {
+            match ranked.arrival.checked_sub(stored.len()) {
+                Some(row) => self.rows[row].event.content = None,
+                None if ranked.entry.event.content.is_some() => erased.push(ranked.entry.event.event_id),
+                None => {}
+            }
         }
-        if self.state.event_id == entry.event.event_id { Outcome::Applied } else { Outcome::Stale }
+        if self.erase != Erase::Everything && !erased.is_empty() {
+            erased.sort_unstable();
+            self.erase = Erase::Events(erased);
+        }
     }
 
-    fn finish(self, before: Option<&State>) -> Change {
-        let Self { state, erase, rows } = self;
+    fn finish(self, before: Option<&State>) -> Option<Change> {
+        let Self { state, erase, rows, .. } = self;
+        let state = state?;
         let visible = before.is_none_or(|b| {
             b.event_id != state.event_id
                 || b.kind != state.kind
                 || b.is_live() != state.is_live()
                 || b.created_at != state.created_at
         });
-        Change { state, visible, erase, rows }
+        Some(Change { state, visible, erase, rows })
     }
-}
-
-/// The events that come before the last delete of the total order.
-fn erased_by_last_delete(entries: &[Entry]) -> HashSet<EventId> {
-    let ordered = in_order(entries);
-    let last = ordered.iter().rposition(|entry| entry.event.kind == EventType::Deleted).unwrap_or(0);
-    ordered[..last].iter().map(|entry| entry.event.event_id).collect()
 }

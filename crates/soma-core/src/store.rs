@@ -129,7 +129,8 @@ pub trait Staging: Send {
     /// `unavailable`, `corrupt`.
     async fn load(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<Loaded>;
 
-    /// Every stored event of these memories, in no particular order.
+    /// Every stored event of these memories, in the order in which they were staged (the order of
+    /// arrival, on which their total order depends: see [`crate::fold`]).
     ///
     /// # Errors
     /// `unavailable`, `corrupt`.

@@ -7,9 +7,11 @@
 //! They run on any executor. Under [`SeededClock::block_on`] a whole run follows from its seed.
 
 pub mod clock;
+pub mod conformance;
 pub mod index;
 pub mod letters;
 pub mod log;
+pub mod sample;
 pub mod store;
 
 pub use clock::SeededClock;

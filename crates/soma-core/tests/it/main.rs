@@ -2,4 +2,5 @@
 
 mod codec;
 mod codec_property;
+mod conformance;
 mod corpus;
