@@ -6,7 +6,7 @@
 //! - A point under a higher `rev` is neither replaced nor removed.
 //! - Scores are those of a flat index: every dense search looks at every point that the filter lets
 //!   through, every sparse search reads the posting lists of its terms, and document frequencies
-//!   never count a removed point. `N` of the BM25 formula counts points that have terms.
+//!   never count a removed point.
 //! - Nothing of the library ends the process: its panics become errors.
 //!
 //! It does not build graphs or merge segments, and it keeps nothing that the records do not have: the

@@ -3,7 +3,8 @@
 //! ```text
 //! id        the memory's id
 //! dense     the dense vector
-//! words     the sparse vector; absent when it has no terms, so that it counts nowhere
+//! words     the sparse vector; one without terms is held as the term [`NO_TERMS`] of weight 0, so that
+//!           the point counts among the `N` points of the BM25 formula
 //! payload   namespace, type, timestamp (when the memory was last set), created_at, importance,
 //!           model_revision, event_id, rev, thread; fields: the memory's own JSON, one entry per path
 //! ```
@@ -27,6 +28,9 @@ pub(super) const DENSE: &str = "dense";
 /// The sparse vector's name.
 pub(super) const WORDS: &str = "words";
 
+/// Stands for a sparse vector without terms. A weight of 0 makes no score.
+const NO_TERMS: u32 = u32::MAX;
+
 /// A field at the top of a point's payload.
 pub(super) fn key(name: &str) -> JsonPath {
     JsonPath { first_key: name.to_owned(), rest: Vec::new() }
@@ -47,6 +51,9 @@ pub(super) fn check(point: &Point, dims: usize) -> Result<()> {
     if dense.len() != dims {
         return refuse(format!("its dense vector has {} numbers instead of {dims}", dense.len()));
     }
+    if dense.iter().all(|n| *n == 0.0) {
+        return refuse("its dense vector is all zero".into());
+    }
     if sparse.indices.len() != sparse.values.len() {
         return refuse(format!("it has {} terms with {} weights", sparse.indices.len(), sparse.values.len()));
     }
@@ -61,11 +68,15 @@ pub(super) fn check(point: &Point, dims: usize) -> Result<()> {
 
 /// The point as it is stored.
 pub(super) fn stored(point: &Point) -> PointStructPersisted {
-    let mut vectors = vec![(DENSE.to_owned(), VectorPersisted::Dense(point.dense.clone()))];
-    if !point.sparse.indices.is_empty() {
-        let Sparse { indices, values } = point.sparse.clone();
-        vectors.push((WORDS.to_owned(), VectorPersisted::Sparse(SparseVector { indices, values })));
-    }
+    let words = if point.sparse.indices.is_empty() {
+        SparseVector { indices: vec![NO_TERMS], values: vec![0.0] }
+    } else {
+        SparseVector { indices: point.sparse.indices.clone(), values: point.sparse.values.clone() }
+    };
+    let vectors = [
+        (DENSE.to_owned(), VectorPersisted::Dense(point.dense.clone())),
+        (WORDS.to_owned(), VectorPersisted::Sparse(words)),
+    ];
     PointStructPersisted {
         id: PointId::Uuid(point.id.0),
         vector: VectorStructPersisted::Named(vectors.into_iter().collect()),
@@ -147,6 +158,9 @@ pub(super) fn read(record: Record) -> StoredPoint {
 
 fn ascending(indices: Vec<u32>, values: Vec<f32>) -> Sparse {
     let mut terms: Vec<(u32, f32)> = indices.into_iter().zip(values).collect();
+    if terms == [(NO_TERMS, 0.0)] {
+        return Sparse::default();
+    }
     terms.sort_unstable_by_key(|(index, _)| *index);
     let (indices, values) = terms.into_iter().unzip();
     Sparse { indices, values }

@@ -3,6 +3,8 @@
 //! The library locks each segment for reading while a search looks at it and for writing while 32
 //! points are written, so a search sees every point either before or after its change.
 
+use std::collections::HashMap;
+
 use qdrant_edge::{
     Condition, CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint,
     ScrollRequest, SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
@@ -14,7 +16,7 @@ use uuid::Uuid;
 use super::filter::{self, Clause};
 use super::point::{self, DENSE, WORDS, key};
 
-/// How many points beyond the limit are fetched at first, to see where ties at the limit end.
+/// How many points beyond the limit are looked for at first, to see where ties at the limit end.
 const BEYOND: usize = 16;
 /// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
 /// the index chooses among them.
@@ -26,25 +28,17 @@ pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<Fou
     let Some((filter, query)) = edge_filter(conditions.clause).zip(query(&search.query)) else {
         return Ok(FoundList { found: Vec::new(), exact: conditions.exact });
     };
-    let sparse = matches!(search.query, Query::Sparse(_));
-    let mut found = Vec::new();
-    if search.limit > 0 {
-        for point in fetch(shard, &query, filter.as_ref(), search.limit)? {
-            // A sparse score of zero means that no term is shared.
-            if sparse && point.score == 0.0 {
-                continue;
-            }
-            if let Some(event_id) = point::event_id(point.payload.as_ref()) {
-                found.push(Found { id: point::id(point.id), score: point.score, event_id });
-            }
-        }
+    if search.limit == 0 {
+        return Ok(FoundList { found: Vec::new(), exact: conditions.exact });
     }
-    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-    found.truncate(search.limit);
-    Ok(FoundList { found, exact: conditions.exact })
+    let mut hits = candidates(shard, &query, filter.as_ref(), search.limit)?;
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    hits.truncate(search.limit);
+    Ok(FoundList { found: with_events(shard, &hits)?, exact: conditions.exact })
 }
 
-fn fetch(
+/// The best points and, as far as [`BEYOND_MAX`] reaches, every one that ties with the last of them.
+fn candidates(
     shard: &EdgeShard,
     query: &NamedQuery<VectorInternal>,
     filter: Option<&Filter>,
@@ -52,13 +46,13 @@ fn fetch(
 ) -> OperationResult<Vec<ScoredPoint>> {
     let mut beyond = BEYOND;
     loop {
-        let points = shard.search(SearchRequest {
+        let mut points = shard.search(SearchRequest {
             query: QueryEnum::Nearest(query.clone()),
             filter: filter.cloned(),
             params: None,
             limit: limit.saturating_add(beyond),
             offset: 0,
-            with_payload: Some(WithPayloadInterface::Fields(vec![key("event_id")])),
+            with_payload: Some(WithPayloadInterface::Bool(false)),
             with_vector: Some(WithVector::Bool(false)),
             score_threshold: None,
         })?;
@@ -68,10 +62,28 @@ fn fetch(
             (None, _) | (_, None) => false,
         };
         if !(full && tied) || beyond >= BEYOND_MAX {
+            if matches!(query.query, VectorInternal::Sparse(_)) {
+                // A score of zero means that no term is shared.
+                points.retain(|point| point.score != 0.0);
+            }
             return Ok(points);
         }
         beyond = BEYOND_MAX;
     }
+}
+
+/// Reads which event each point was written for. A point that was removed meanwhile is left out; one
+/// that was replaced meanwhile shows its later event beside the score of the earlier.
+fn with_events(shard: &EdgeShard, hits: &[ScoredPoint]) -> OperationResult<Vec<Found>> {
+    let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
+    let payload = Some(WithPayloadInterface::Fields(vec![key("event_id")]));
+    let records = shard.retrieve(&ids, payload, Some(WithVector::Bool(false)))?;
+    let events: HashMap<PointId, _> =
+        records.into_iter().filter_map(|r| Some((r.id, point::event_id(r.payload.as_ref())?))).collect();
+    let found = hits
+        .iter()
+        .filter_map(|hit| Some(Found { id: point::id(hit.id), score: hit.score, event_id: *events.get(&hit.id)? }));
+    Ok(found.collect())
 }
 
 fn query(query: &Query) -> Option<NamedQuery<VectorInternal>> {

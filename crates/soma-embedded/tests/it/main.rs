@@ -3,3 +3,4 @@
 mod directory;
 mod journal;
 mod vectors;
+mod vectors_filters;
