@@ -20,7 +20,7 @@ use super::point::{self, DENSE, WORDS, key};
 const BEYOND: usize = 16;
 /// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
 /// the index chooses among them.
-const BEYOND_MAX: usize = 4_096;
+const BEYOND_MAX: usize = 1_024;
 
 /// The nearest points.
 pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<FoundList> {

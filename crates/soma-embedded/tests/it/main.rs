@@ -4,3 +4,4 @@ mod directory;
 mod journal;
 mod vectors;
 mod vectors_filters;
+mod vectors_scores;
