@@ -109,15 +109,16 @@ fn report(what: &str, mut times: Vec<Duration>) {
 }
 
 async fn searches(vectors: &Vectors, what: &str, mut search: impl FnMut() -> Search) -> Outcome {
-    let (mut times, before) = (Vec::new(), processor());
+    let (mut times, mut hits, before) = (Vec::new(), 0, processor());
     for _ in 0..SEARCHES {
         let search = search();
         let start = Instant::now();
         let found = vectors.search(&search).await?;
         times.push(start.elapsed());
-        assert!(!found.found.is_empty(), "{what} found nothing");
+        hits += found.found.len();
     }
-    report(&format!("{what}: processor {:.2} ms", (processor() - before) * 1e3 / SEARCHES as f64), times);
+    let spent = (processor() - before) * 1e3 / SEARCHES as f64;
+    report(&format!("{what}: {} hits, processor {spent:.2} ms", hits / SEARCHES), times);
     Ok(())
 }
 

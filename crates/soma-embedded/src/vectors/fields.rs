@@ -12,6 +12,8 @@
 //!   empty array is there as `{}`, which passes no test but `exists`.
 //! - A number within ±2⁵³ is a number. One beyond, which compares by equality only, is
 //!   `{"n": "<digits>"}`: equal numbers have equal digits, however they were spelled.
+//! - A string longer than [`TEXT_BYTES_MAX`] is `{"s": "<digest>"}`: the index compares strings only by
+//!   equality, so it need not keep a copy of every text.
 //! - A single boolean, string or number stands alone, everything else in an array.
 //!
 //! It does not evaluate filters: see [`super::filter`].
@@ -25,8 +27,12 @@ use uuid::Uuid;
 /// A path longer than this in bytes is named by its digest, so that deep JSON cannot grow the point
 /// beyond a multiple of its size.
 const NAME_BYTES_MAX: usize = 120;
+/// A string longer than this in bytes is held by its digest.
+const TEXT_BYTES_MAX: usize = 64;
 /// Where the digits of a large number stand.
 pub(super) const DIGITS: &str = "n";
+/// Where the digest of a long string stands.
+pub(super) const DIGEST: &str = "s";
 /// An arbitrary constant that separates these digests from others.
 const DIGESTS: Uuid = Uuid::from_u128(0x5f3c_2f60_8e0b_4d8c_9a53_7f0d_6a1c_94e2);
 
@@ -48,6 +54,11 @@ pub(super) enum Held {
     Ordered(f64),
     /// Beyond: compares by its digits.
     Digits(String),
+}
+
+/// The digest by which a long string is held; `None` when it is held as it is.
+pub(super) fn digest(text: &str) -> Option<String> {
+    (text.len() > TEXT_BYTES_MAX).then(|| Uuid::new_v5(&DIGESTS, text.as_bytes()).to_string())
 }
 
 /// How a number is held.
@@ -106,9 +117,11 @@ fn collect(value: &Value, at: String, entries: &mut BTreeMap<String, Entry>) {
             };
             entries.entry(at).or_default().values.push(held);
         }
-        Value::Null | Value::Bool(_) | Value::String(_) => {
-            entries.entry(at).or_default().values.push(value.clone());
+        Value::String(text) => {
+            let held = digest(text).map_or_else(|| value.clone(), |digest| json!({ DIGEST: digest }));
+            entries.entry(at).or_default().values.push(held);
         }
+        Value::Null | Value::Bool(_) => entries.entry(at).or_default().values.push(value.clone()),
     }
 }
 

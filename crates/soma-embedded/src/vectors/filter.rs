@@ -28,7 +28,7 @@ pub(super) struct Conditions {
 }
 
 /// A translated condition.
-#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a handful per search, and most are the large one")]
 pub(super) enum Clause {
     /// Every point passes.
     All,
@@ -217,6 +217,7 @@ impl Translator<'_> {
 fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
     let mut parts = Vec::new();
     let mut words = Vec::new();
+    let mut digests = Vec::new();
     let mut digits = Vec::new();
     for value in values {
         match value {
@@ -224,7 +225,10 @@ fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
             Value::Bool(flag) => {
                 parts.push(Clause::Test(Condition::Field(FieldCondition::new_match(entry.clone(), (*flag).into()))));
             }
-            Value::String(text) => words.push(text.clone()),
+            Value::String(text) => match fields::digest(text) {
+                Some(digest) => digests.push(digest),
+                None => words.push(text.clone()),
+            },
             Value::Number(number) => match fields::held(number) {
                 Held::Ordered(n) => parts.push(range(entry.clone(), closed(n))),
                 Held::Digits(text) => digits.push(text),
@@ -234,6 +238,7 @@ fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
         }
     }
     parts.push(matches(entry.clone(), words));
+    parts.push(matches(entry.array_key().extend(&key(fields::DIGEST)), digests));
     parts.push(matches(entry.array_key().extend(&key(fields::DIGITS)), digits));
     any_of(parts)
 }

@@ -226,6 +226,66 @@ async fn damaged_files_are_an_error_that_names_the_folder() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_failed_flush_is_an_error_and_the_next_change_brings_back_what_it_lost() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let (vectors, _) = open(dir.path())?;
+    vectors.write((0..50).map(|n| upsert(n, 5, &[(1, 1.0)])).collect()).await?;
+    vectors.flush().await?;
+    vectors.write((50..80).map(|n| upsert(n, 6, &[(1, 1.0)])).collect()).await?;
+    vectors.write(vec![Op::Delete { id: id(3), rev: 6 }]).await?;
+    let (there, away) = (dir.path().join("shard").join("segments"), dir.path().join("away"));
+    std::fs::rename(&there, &away)?;
+    assert!(vectors.flush().await.is_err(), "the flush did not notice that its files are gone");
+    std::fs::rename(&away, &there)?;
+    vectors.write(vec![upsert(99, 7, &[(1, 1.0)])]).await?;
+    vectors.flush().await?;
+    drop(vectors);
+    let (vectors, _) = open(dir.path())?;
+    let found: Vec<u128> = revs(&vectors).await?.into_iter().map(|(n, _)| n).collect();
+    let wanted: Vec<u128> = (0..80).filter(|n| *n != 3).chain([99]).collect();
+    assert_eq!(found, wanted);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_run_beside_writes_and_flushes_and_see_whole_points() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let vectors = std::sync::Arc::new(open(dir.path())?.0);
+    vectors.write((0..200).map(|n| upsert(n, 1, &[(1, 1.0)])).collect()).await?;
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut readers = tokio::task::JoinSet::new();
+    for reader in 0..4 {
+        let (vectors, done) = (std::sync::Arc::clone(&vectors), std::sync::Arc::clone(&done));
+        readers.spawn(async move {
+            let mut reads = 0;
+            while reads < 20 || !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let search = Search { limit: 500, ..words(&[1]) };
+                let found = vectors.search(&search).await?.found;
+                assert_eq!(found.len(), 200, "reader {reader} misses points");
+                for point in vectors.scan(None, 300).await? {
+                    let event = point.event_id.0.as_u128();
+                    assert_eq!((event >> 64) as u64, point.rev, "reader {reader} sees half a point");
+                }
+                reads += 1;
+            }
+            Ok::<_, soma_core::Error>(())
+        });
+    }
+    for rev in 2..60 {
+        vectors.write((0..200).map(|n| upsert(n, rev, &[(1, 1.0), (rev as u32, 0.5)])).collect()).await?;
+        if rev % 3 == 0 {
+            vectors.flush().await?;
+        }
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    while let Some(reader) = readers.join_next().await {
+        reader??;
+    }
+    assert!(revs(&vectors).await?.iter().all(|(_, rev)| *rev == 59));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_point_that_cannot_be_held_is_refused_and_nothing_of_its_batch_written() -> Outcome {
     let dir = tempfile::tempdir()?;
     let (vectors, _) = open(dir.path())?;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
 use soma_core::embed::Identity;
 use soma_core::event::EventType;
 use soma_core::filter::Filter;
@@ -72,12 +73,53 @@ async fn every_case_of_the_table_selects_at_least_what_it_says_and_no_more_where
     Ok(())
 }
 
+#[tokio::test]
+async fn long_strings_deep_paths_and_odd_keys_are_told_apart() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let vectors = open(dir.path())?;
+    let long = "word ".repeat(100);
+    let deep = |end: &str| (0..40).fold(json!(end), |inner, n| json!({format!("a step down, the {n}th"): inner}));
+    let path = |field: &str| {
+        let steps: Vec<String> = (0..40).rev().map(|n| format!("a step down, the {n}th")).collect();
+        format!("payload.{field}.{}", steps.join("."))
+    };
+    let payloads = [
+        json!({"t": long, "d": deep("x")}),
+        json!({"t": [format!("{long}!")], "d": deep("y")}),
+        json!({"a.b": 1, "a\\": {"b": 2}}),
+        json!({"a": {"b": 1}, "a\\.b": 2}),
+    ];
+    let template = table().memories.remove(0).1;
+    let memories: Vec<Memory> = payloads
+        .into_iter()
+        .enumerate()
+        .map(|(n, payload)| Memory { id: MemoryId(uuid::Uuid::from_u128(n as u128)), payload, ..template.clone() })
+        .collect();
+    vectors.write(memories.iter().map(point).collect()).await?;
+    for json in [
+        json!({"field": "payload.t", "eq": long}),
+        json!({"field": "payload.t", "in": ["short", format!("{long}!")]}),
+        json!({"not": {"field": "payload.t", "eq": long}}),
+        json!({"field": path("d"), "eq": "x"}),
+        json!({"field": path("d"), "exists": true}),
+        json!({"field": "payload.\"a.b\"", "eq": 1}),
+        json!({"field": "payload.a.b", "eq": 1}),
+        json!({"field": "payload.\"a\\\\\".b", "eq": 2}),
+    ] {
+        let filter = Filter::parse(&json)?;
+        let meant = matching(&filter, &memories);
+        assert_eq!(select(&vectors, &filter).await?, (meant.clone(), true), "{json}");
+        assert!(!meant.is_empty(), "{json}");
+    }
+    Ok(())
+}
+
 #[test]
 fn any_filter_selects_at_least_what_it_means_and_no_more_where_the_index_claims_so() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let dir = tempfile::tempdir()?;
     let vectors = open(dir.path())?;
-    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     runner.run(&(memories(1..30), prop::collection::vec(filter(), 40)), |(memories, filters)| {
         runtime.block_on(async {
             let before = vectors.scan(None, EVERY).await.expect("a scan");
