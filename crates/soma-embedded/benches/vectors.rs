@@ -122,26 +122,11 @@ async fn searches(vectors: &Vectors, what: &str, mut search: impl FnMut() -> Sea
     Ok(())
 }
 
-async fn measure(points: usize) -> Outcome {
-    println!("-- {points} points");
-    let dir = tempfile::tempdir()?;
-    let identity = Identity { name: "bench".into(), revision: "1".into(), dims: DIMS };
-    let start = Instant::now();
-    let (vectors, _) = Vectors::open(dir.path(), identity.clone())?;
-    let opened = start.elapsed();
-    vectors.count().await?;
-    println!(
-        "open empty: {opened:.1?}, usable after {:.1?}; {} kB; {}",
-        start.elapsed(),
-        disk(dir.path())? / 1024,
-        memory()
-    );
-
-    let mut random = Random(42);
+async fn fill(vectors: &Vectors, random: &mut Random, points: usize) -> Outcome {
     let before = processor();
     let (mut writing, mut flushes, mut last) = (Duration::ZERO, Vec::new(), Instant::now());
     for batch in 0..points.div_ceil(1_000) {
-        let ops = (0..1_000).map(|n| Op::Upsert(Box::new(point(&mut random, batch * 1_000 + n, batch as u64 + 1))));
+        let ops = (0..1_000).map(|n| Op::Upsert(Box::new(point(random, batch * 1_000 + n, batch as u64 + 1))));
         let ops: Vec<Op> = ops.collect();
         let start = Instant::now();
         vectors.write(ops).await?;
@@ -162,22 +147,46 @@ async fn measure(points: usize) -> Outcome {
         (processor() - before) * 1e6 / points as f64
     );
     report("flush", flushes);
-    println!("disk: {} bytes a point; {}", disk(dir.path())? / points as u64, memory());
+    Ok(())
+}
 
+async fn search_all(vectors: &Vectors, random: &mut Random) -> Outcome {
     let base = Search { query: Query::Dense(Vec::new()), namespaces: None, filter: None, ids: None, limit: 100 };
     for terms in [3, 8, 20] {
-        let search = || Search { query: words(&mut random, terms), ..base.clone() };
-        searches(&vectors, &format!("sparse, {terms} words"), search).await?;
+        let search = || Search { query: words(random, terms), ..base.clone() };
+        searches(vectors, &format!("sparse, {terms} words"), search).await?;
     }
     let spaces = Some(vec![Namespace::parse("space-3")?]);
-    let search = || Search { query: words(&mut random, 8), namespaces: spaces.clone(), ..base.clone() };
-    searches(&vectors, "sparse, 8 words, one namespace of ten", search).await?;
+    let search = || Search { query: words(random, 8), namespaces: spaces.clone(), ..base.clone() };
+    searches(vectors, "sparse, 8 words, one namespace of ten", search).await?;
     let filter = Filter::Field(Field::Payload(vec!["user".into(), "id".into()]), vec![Test::Eq(json!(7))]);
-    let search = || Search { query: words(&mut random, 8), filter: Some(filter.clone()), ..base.clone() };
-    searches(&vectors, "sparse, 8 words, a payload field of one in a hundred", search).await?;
-    searches(&vectors, "dense", || Search { query: Query::Dense(random.dense()), ..base.clone() }).await?;
+    let search = || Search { query: words(random, 8), filter: Some(filter.clone()), ..base.clone() };
+    searches(vectors, "sparse, 8 words, a payload field of one in a hundred", search).await?;
+    searches(vectors, "dense", || Search { query: Query::Dense(random.dense()), ..base.clone() }).await?;
     let search = || Search { query: Query::Dense(random.dense()), namespaces: spaces.clone(), ..base.clone() };
-    searches(&vectors, "dense, one namespace of ten", search).await?;
+    searches(vectors, "dense, one namespace of ten", search).await?;
+    Ok(())
+}
+
+async fn measure(points: usize) -> Outcome {
+    println!("-- {points} points");
+    let dir = tempfile::tempdir()?;
+    let identity = Identity { name: "bench".into(), revision: "1".into(), dims: DIMS };
+    let start = Instant::now();
+    let (vectors, _) = Vectors::open(dir.path(), identity.clone())?;
+    let opened = start.elapsed();
+    vectors.count().await?;
+    println!(
+        "open empty: {opened:.1?}, usable after {:.1?}; {} kB; {}",
+        start.elapsed(),
+        disk(dir.path())? / 1024,
+        memory()
+    );
+
+    let mut random = Random(42);
+    fill(&vectors, &mut random, points).await?;
+    println!("disk: {} bytes a point; {}", disk(dir.path())? / points as u64, memory());
+    search_all(&vectors, &mut random).await?;
     println!("after the searches: {}", memory());
 
     drop(vectors);
