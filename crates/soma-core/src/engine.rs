@@ -3,8 +3,7 @@
 //! The engine appends events and reads stores; it never writes a store. It knows no surface: what a
 //! repeated request is recognised by comes in as plain parts ([`Key`]).
 //!
-//! [`write`](self) side: `write.rs` (append, remember), `change.rs` (replace, forget). Reading side:
-//! `read.rs` (wait, get, history, status), `list.rs` (pages and their cursors).
+//! `write.rs` appends, `change.rs` replaces and deletes, `read.rs` waits and reads, `list.rs` makes pages.
 
 mod change;
 mod list;

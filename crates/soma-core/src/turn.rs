@@ -7,6 +7,7 @@
 //! Reading never fails: a field of an unexpected kind is content like any other.
 
 use jiff::civil::Date;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
@@ -18,9 +19,6 @@ const THREAD: [&str; 3] = ["thread", "session", "conversation"];
 const CAPTION: &str = "caption";
 const SEQ: &str = "seq";
 const OCCURRED_AT: &str = "occurred_at";
-
-/// Epoch numbers beyond this are milliseconds, below it seconds.
-const EPOCH_MILLIS_FROM: f64 = 1e11;
 
 /// When something happened, as far as its payload tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,9 +92,7 @@ impl Turn {
         match &self.occurred {
             Some(Occurred::At { day, .. }) => day_in_words(*day),
             Some(Occurred::Words(words)) => words.clone(),
-            None => jiff::Timestamp::from_microsecond(event_time.0)
-                .map(|moment| day_in_words(moment.to_zoned_datetime(TimeZone::UTC).date()))
-                .unwrap_or_default(),
+            None => utc_day(event_time).map(day_in_words).unwrap_or_default(),
         }
     }
 
@@ -193,43 +189,24 @@ fn leaves(value: &Value, out: &mut String) {
     }
 }
 
+/// A moment in any spelling that an event's time may have; other text is kept as words.
 fn occurred(value: &Value) -> Option<Occurred> {
+    let moment = Timestamp::read(value).ok();
     match value {
-        Value::Number(number) => epoch(number.as_f64()?),
+        Value::Number(_) => moment.and_then(|moment| Some(Occurred::At { moment, day: utc_day(moment)? })),
         Value::String(text) if text.trim().is_empty() => None,
-        Value::String(text) => Some(written_time(text.trim()).unwrap_or_else(|| Occurred::Words(text.clone()))),
+        Value::String(text) => {
+            let written =
+                moment.and_then(|moment| Some(Occurred::At { moment, day: Pieces::parse(text).ok()?.date() }));
+            Some(written.unwrap_or_else(|| Occurred::Words(text.clone())))
+        }
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
 
-fn epoch(number: f64) -> Option<Occurred> {
-    let seconds = if number.abs() > EPOCH_MILLIS_FROM { number / 1e3 } else { number };
-    let micros = (seconds * 1e6).round();
-    // Beyond this a float no longer names a microsecond, and no calendar reaches that far.
-    if micros.abs() > 9e15 {
-        let moment = jiff::Timestamp::from_second(seconds as i64).ok()?;
-        return Some(at(moment, TimeZone::UTC));
-    }
-    Some(at(jiff::Timestamp::from_microsecond(micros as i64).ok()?, TimeZone::UTC))
-}
-
-fn at(moment: jiff::Timestamp, zone: TimeZone) -> Occurred {
-    Occurred::At { moment: Timestamp(moment.as_microsecond()), day: moment.to_zoned_datetime(zone).date() }
-}
-
-/// ISO 8601: a date-time with an offset, `Z` or nothing (UTC), or a date.
-fn written_time(text: &str) -> Option<Occurred> {
-    if let Ok(pieces) = jiff::fmt::temporal::DateTimeParser::new().parse_pieces(text) {
-        let day = pieces.date();
-        let time = pieces.time().unwrap_or_default();
-        let zone = match pieces.to_numeric_offset() {
-            Some(offset) => TimeZone::fixed(offset),
-            None => TimeZone::UTC,
-        };
-        let moment = zone.to_timestamp(day.to_datetime(time)).ok()?;
-        return Some(Occurred::At { moment: Timestamp(moment.as_microsecond()), day });
-    }
-    None
+fn utc_day(moment: Timestamp) -> Option<Date> {
+    let moment = jiff::Timestamp::from_microsecond(moment.0).ok()?;
+    Some(moment.to_zoned_datetime(TimeZone::UTC).date())
 }
 
 #[cfg(test)]

@@ -4,3 +4,6 @@ mod codec;
 mod codec_property;
 mod conformance;
 mod corpus;
+mod engine;
+mod recall;
+mod world;
