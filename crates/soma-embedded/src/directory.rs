@@ -8,9 +8,6 @@
 //! It never removes data, and never changes the permissions of a folder that was there before.
 
 mod address;
-#[cfg(test)]
-mod tests;
-
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};

@@ -56,6 +56,8 @@ const PARTITION: Partition = 0;
 const QUEUE_BYTES: usize = 64 << 20;
 /// What an append counts for in the queue, however small it is: this bounds their number.
 const QUEUE_ITEM_BYTES_MIN: usize = 64 << 10;
+/// Other requests that may wait beside the appends.
+const QUEUE_OTHERS: usize = 64;
 /// Key and headers of one record together, in bytes.
 const KEY_AND_HEADERS_BYTES_MAX: usize = 1 << 20;
 
@@ -112,7 +114,7 @@ impl Journal {
         let counters = Arc::new(Counters::default());
         writer::watch_wal(&database, &mut connection, &counters)?;
         let (published, receiver) = watch::channel(next);
-        let (sender, requests) = sync_channel(QUEUE_BYTES / QUEUE_ITEM_BYTES_MIN);
+        let (sender, requests) = sync_channel(QUEUE_BYTES / QUEUE_ITEM_BYTES_MIN + QUEUE_OTHERS);
         let writer = Writer {
             database: database.clone(),
             connection,
@@ -195,7 +197,7 @@ impl Journal {
     }
 
     fn submit(&self, request: Request) -> Result<()> {
-        // The room in the queue bounds appends; a full channel means many other requests at once.
+        // Appends have waited for room; the channel is full only of other requests.
         let Some(requests) = &self.requests else { return Err(self.gone()) };
         requests.try_send(request).map_err(|refused| match refused {
             std::sync::mpsc::TrySendError::Full(_) => {

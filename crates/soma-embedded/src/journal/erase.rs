@@ -22,7 +22,8 @@ use super::{PARTITION, letters};
 pub(super) fn erase(change: &Change<'_>, items: &[(MemoryId, Offset)]) -> Result<()> {
     for (id, below) in items {
         let id = id.0.into_bytes();
-        for (event_id, record) in affected(change, id, *below)? {
+        for offset in offsets(change, id, *below)? {
+            let (event_id, record) = load(change, offset)?;
             if let Some(erased) = blank(&record) {
                 rewrite(change, event_id, &erased)?;
             }
@@ -46,19 +47,23 @@ pub(super) fn blank(record: &Record) -> Option<Record> {
     Some(erased)
 }
 
-type Affected = Vec<(Option<[u8; 16]>, Record)>;
-
-fn affected(change: &Change<'_>, id: [u8; 16], below: Offset) -> Result<Affected> {
+fn offsets(change: &Change<'_>, id: [u8; 16], below: Offset) -> Result<Vec<Offset>> {
     let failing = change.database.failing("erase in");
-    let sql = format!("SELECT {} FROM records WHERE memory = ?1 AND offset < ?2", row::COLUMNS);
-    let mut statement = change.connection.prepare_cached(&sql).map_err(&failing)?;
     let below = i64::try_from(below).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![id, below], Stored::read).map_err(&failing)?;
-    rows.map(|stored| {
-        let stored = stored.map_err(&failing)?;
-        Ok((stored.event_id, stored.verify(change.database, change.log)?))
-    })
-    .collect()
+    let mut statement = change
+        .connection
+        .prepare_cached("SELECT offset FROM records WHERE memory = ?1 AND offset < ?2")
+        .map_err(&failing)?;
+    let offsets = statement.query_map(params![id, below], |row| row.get(0)).map_err(&failing)?;
+    offsets.collect::<rusqlite::Result<_>>().map_err(&failing)
+}
+
+fn load(change: &Change<'_>, offset: Offset) -> Result<(Option<[u8; 16]>, Record)> {
+    let failing = change.database.failing("erase in");
+    let sql = format!("SELECT {} FROM records WHERE offset = ?1", row::COLUMNS);
+    let mut statement = change.connection.prepare_cached(&sql).map_err(&failing)?;
+    let stored = statement.query_row([offset], Stored::read).map_err(&failing)?;
+    Ok((stored.event_id, stored.verify(change.database, change.log)?))
 }
 
 fn rewrite(change: &Change<'_>, event_id: Option<[u8; 16]>, record: &Record) -> Result<()> {
