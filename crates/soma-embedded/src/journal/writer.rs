@@ -28,7 +28,7 @@ const GROUP_RECORDS: usize = 4_096;
 /// Bytes of one commit, at most; a larger append is a commit of its own.
 const GROUP_BYTES: usize = 8 << 20;
 /// Pages by which the WAL grows before they are written back into the file.
-const CHECKPOINT_PAGES: i64 = 4_000;
+const CHECKPOINT_PAGES: i64 = 1_000;
 /// Pages of the WAL at which the writer waits for readers to write all of it back.
 const WAL_PAGES_MAX: i64 = 8 * CHECKPOINT_PAGES;
 /// An idle time after which erased content is removed from the WAL.
