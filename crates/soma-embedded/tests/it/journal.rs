@@ -1,6 +1,7 @@
 //! The journal keeps what it acknowledged, in order, once.
 
 mod child;
+mod conformance;
 mod damage;
 mod erase;
 mod full;
