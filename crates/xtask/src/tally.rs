@@ -9,7 +9,11 @@ mod tests;
 use crate::cargo::Result;
 
 /// The tiers of the test plan: each needs at least one passing test whose name contains the text.
-const TIERS: &[Tier] = &[Tier { name: "structure checks", contains: "structure::" }];
+const TIERS: &[Tier] = &[
+    Tier { name: "structure checks", contains: "structure::" },
+    Tier { name: "corpus", contains: "corpus::" },
+    Tier { name: "properties", contains: "property" },
+];
 
 struct Tier {
     name: &'static str,
