@@ -137,6 +137,7 @@ impl File {
         self.path.ends_with("/tests.rs")
             || self.path.contains("/tests/")
             || self.path.contains("/benches/")
+            || self.path.contains("/fuzz/")
             || self.path.starts_with("crates/soma-testkit/")
     }
 

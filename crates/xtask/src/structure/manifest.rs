@@ -102,7 +102,8 @@ pub(crate) fn sources(tree: &Tree) -> Vec<Finding> {
 }
 
 fn manifests(tree: &Tree) -> impl Iterator<Item = &File> {
-    tree.files.iter().filter(|file| file.krate().is_some() && file.path.ends_with("/Cargo.toml"))
+    // Fuzz targets are packages of their own below a crate, outside the workspace.
+    tree.files.iter().filter(|file| file.path.matches('/').count() == 2 && file.path.ends_with("/Cargo.toml"))
 }
 
 struct Dependency<'a> {
