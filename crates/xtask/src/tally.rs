@@ -13,6 +13,7 @@ const TIERS: &[Tier] = &[
     Tier { name: "structure checks", contains: "structure::" },
     Tier { name: "corpus", contains: "corpus::" },
     Tier { name: "properties", contains: "property" },
+    Tier { name: "example conversation", contains: "examples::" },
 ];
 
 struct Tier {
