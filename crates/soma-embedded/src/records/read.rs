@@ -1,0 +1,139 @@
+//! Everybody else's side.
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use soma_core::error::Result;
+use soma_core::event::EventType;
+use soma_core::fold::{State, in_order};
+use soma_core::ids::{EventId, MemoryId, Namespace};
+use soma_core::memory::{HistoryEntry, Memory};
+use soma_core::store::{Counts, ListQuery, NamespaceCount, Reading, StoredEvent};
+
+use super::row::{self, Cells, STATE};
+use super::{Records, list, load};
+use crate::sqlite::Database;
+
+impl Records {
+    /// Runs a read; whatever it reads, it reads of one moment.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let database = self.shared.database.clone();
+        let result = self.shared.readers.run(move |connection| {
+            let snapshot = connection.transaction().map_err(database.failing("read"))?;
+            read(&snapshot)
+        });
+        let result = result.await;
+        self.shared.writer.scrub_aside();
+        result
+    }
+}
+
+#[async_trait]
+impl Reading for Records {
+    async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
+        let (database, ids) = (self.shared.database.clone(), ids.to_vec());
+        self.read(move |connection| load::states(&database, connection, &ids)).await
+    }
+
+    async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
+        let database = self.shared.database.clone();
+        self.read(move |connection| scan(&database, connection, after, limit)).await
+    }
+
+    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+        let database = self.shared.database.clone();
+        self.read(move |connection| history(&database, connection, id)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {
+        let (database, query) = (self.shared.database.clone(), query.clone());
+        self.read(move |connection| list::list(&database, connection, &query)).await
+    }
+
+    async fn namespaces(&self, prefix: &str, after: Option<&Namespace>, limit: usize) -> Result<Vec<NamespaceCount>> {
+        let (database, prefix, after) = (self.shared.database.clone(), prefix.to_owned(), after.cloned());
+        self.read(move |connection| namespaces(&database, connection, &prefix, after.as_ref(), limit)).await
+    }
+
+    /// Costs one row, and one pass over the names of namespaces.
+    async fn counts(&self) -> Result<Counts> {
+        let database = self.shared.database.clone();
+        self.read(move |connection| counts(&database, connection)).await
+    }
+
+    async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {
+        let database = self.shared.database.clone();
+        self.read(move |connection| load::event(&database, connection, event_id)).await
+    }
+}
+
+fn scan(database: &Database, connection: &Connection, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
+    let failing = database.failing("read");
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // No id comes before an empty blob.
+    let sql = format!("SELECT {STATE} FROM memories WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql).map_err(&failing)?;
+    let after = after.map_or(Vec::new(), |id| id.0.as_bytes().to_vec());
+    let mut rows = statement.query(rusqlite::params![after, limit]).map_err(&failing)?;
+    let mut states = Vec::new();
+    while let Some(row) = rows.next().map_err(&failing)? {
+        states.push(row::state(database, row)?);
+    }
+    Ok(states)
+}
+
+fn history(database: &Database, connection: &Connection, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+    let Some(state) = load::states(database, connection, &[id])?.pop() else { return Ok(None) };
+    let entries = load::entries(database, connection, id)?;
+    let shown = state.kind != EventType::Deleted;
+    let history = in_order(&entries).into_iter().map(|entry| HistoryEntry {
+        event_id: entry.event.event_id,
+        kind: entry.event.kind,
+        timestamp: entry.event.timestamp,
+        place: entry.place.clone(),
+        // An update that came after the delete keeps its content, and nobody sees it.
+        payload: entry.event.content.as_ref().filter(|_| shown).map(|content| content.payload.clone()),
+    });
+    Ok(Some(history.collect()))
+}
+
+fn namespaces(
+    database: &Database,
+    connection: &Connection,
+    prefix: &str,
+    after: Option<&Namespace>,
+    limit: usize,
+) -> Result<Vec<NamespaceCount>> {
+    let failing = database.failing("read");
+    // Names with one prefix stand together, and SQLite orders bytes of UTF-8 as Rust does.
+    let sql = "SELECT namespace, memories FROM namespaces WHERE namespace >= ?1 AND namespace > ?2 ORDER BY namespace";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let mut rows = statement.query([prefix, after.map_or("", Namespace::as_str)]).map_err(&failing)?;
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let Some(row) = rows.next().map_err(&failing)? else { break };
+        let cells = Cells { database, row, table: "namespaces" };
+        let Some(namespace) = cells.namespace(0)?.filter(|namespace| namespace.as_str().starts_with(prefix)) else {
+            break;
+        };
+        found.push(NamespaceCount { namespace, memories: cells.count(1)? });
+    }
+    Ok(found)
+}
+
+fn counts(database: &Database, connection: &Connection) -> Result<Counts> {
+    let failing = database.failing("read");
+    let sql = "SELECT memories, deleted, events, (SELECT count(*) FROM namespaces) FROM totals";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let mut rows = statement.query([]).map_err(&failing)?;
+    let row = rows.next().map_err(&failing)?.ok_or_else(|| database.corrupt("the row of totals is missing"))?;
+    let cells = Cells { database, row, table: "totals" };
+    Ok(Counts {
+        memories: cells.count(0)?,
+        deleted: cells.count(1)?,
+        events: cells.count(2)?,
+        namespaces: cells.count(3)?,
+    })
+}
