@@ -76,6 +76,11 @@ impl Database {
         Ok((database, connection))
     }
 
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Another connection that may write.
     ///
     /// # Errors
