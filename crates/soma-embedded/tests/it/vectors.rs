@@ -1,6 +1,8 @@
 //! The vector index on real files.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use soma_core::embed::Identity;
@@ -8,6 +10,7 @@ use soma_core::error::Code;
 use soma_core::event::EventType;
 use soma_core::ids::{EventId, MemoryId, Namespace, Timestamp};
 use soma_core::index::{FoundList, Op, Point, Query, Search, Sparse, VectorIndex};
+use soma_core::testing::conformance::vector_index;
 use soma_embedded::vectors::{Opened, Vectors};
 use uuid::Uuid;
 
@@ -78,6 +81,19 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
             std::fs::copy(entry.path(), target).map(drop)?
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_is_a_vector_index() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let made = AtomicUsize::new(0);
+    vector_index(async || {
+        let name = format!("index {}", made.fetch_add(1, Ordering::Relaxed));
+        let (vectors, _) = open(&dir.path().join(name)).expect("a new index");
+        Arc::new(vectors) as Arc<dyn VectorIndex>
+    })
+    .await;
     Ok(())
 }
 
@@ -250,15 +266,15 @@ async fn a_failed_flush_is_an_error_and_the_next_change_brings_back_what_it_lost
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_run_beside_writes_and_flushes_and_see_whole_points() -> Outcome {
     let dir = tempfile::tempdir()?;
-    let vectors = std::sync::Arc::new(open(dir.path())?.0);
+    let vectors = Arc::new(open(dir.path())?.0);
     vectors.write((0..200).map(|n| upsert(n, 1, &[(1, 1.0)])).collect()).await?;
-    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let done = Arc::new(AtomicBool::new(false));
     let mut readers = tokio::task::JoinSet::new();
     for reader in 0..4 {
-        let (vectors, done) = (std::sync::Arc::clone(&vectors), std::sync::Arc::clone(&done));
+        let (vectors, done) = (Arc::clone(&vectors), Arc::clone(&done));
         readers.spawn(async move {
             let mut reads = 0;
-            while reads < 20 || !done.load(std::sync::atomic::Ordering::Relaxed) {
+            while reads < 20 || !done.load(Ordering::Relaxed) {
                 let search = Search { limit: 500, ..words(&[1]) };
                 let found = vectors.search(&search).await?.found;
                 assert_eq!(found.len(), 200, "reader {reader} misses points");
@@ -277,7 +293,7 @@ async fn readers_run_beside_writes_and_flushes_and_see_whole_points() -> Outcome
             vectors.flush().await?;
         }
     }
-    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
     while let Some(reader) = readers.join_next().await {
         reader??;
     }
