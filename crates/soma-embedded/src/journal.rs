@@ -100,6 +100,7 @@ impl Journal {
         if noted.is_some() && path.metadata().map_or(0, |file| file.len()) == 0 {
             return Err(lost(&path, "it is missing or empty"));
         }
+        let crashed = wal_path(&path).metadata().is_ok_and(|wal| wal.len() > 0);
         let (database, mut connection) = Database::open(&path, &schema::KIND)?;
         let (log, changes) = identify(&database, &connection, clock.as_ref())?;
         let source = Source { database: database.clone(), log: log.clone() };
@@ -115,6 +116,8 @@ impl Journal {
         writer::watch_wal(&database, &mut connection, &counters)?;
         let (published, receiver) = watch::channel(next);
         let (sender, requests) = sync_channel(QUEUE_BYTES / QUEUE_ITEM_BYTES_MIN + QUEUE_OTHERS);
+        // A WAL that was left behind may hold content that was erased before the crash.
+        let scrub_since = crashed.then(|| clock.elapsed());
         let writer = Writer {
             database: database.clone(),
             connection,
@@ -125,7 +128,7 @@ impl Journal {
             published,
             counters: Arc::clone(&counters),
             checkpointed: 0,
-            scrub_since: None,
+            scrub_since,
         };
         let thread = std::thread::Builder::new().name("soma-journal".into()).spawn(move || writer.run(&requests));
         let thread =
@@ -358,6 +361,10 @@ fn identify(database: &Database, connection: &Connection, clock: &dyn Clock) -> 
 fn log_bytes(database: &Database, log: &LogId) -> Result<[u8; 16]> {
     let id = Uuid::try_parse(log.as_str()).map_err(|e| database.corrupt("its id is not a UUID").because(e))?;
     Ok(id.into_bytes())
+}
+
+fn wal_path(journal: &Path) -> PathBuf {
+    journal.with_extension("db-wal")
 }
 
 fn tip_path(journal: &Path) -> PathBuf {

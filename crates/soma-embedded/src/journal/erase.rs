@@ -2,8 +2,8 @@
 //!
 //! SQLite overwrites the freed cells and pages with zeros. Until the next checkpoint the WAL still
 //! holds the pages as they were, so the writer empties it soon afterwards: at the next idle moment,
-//! or after two seconds. What the file system and the device keep of overwritten blocks is out of
-//! reach here.
+//! or after two seconds, or when the journal is opened after a crash in between. What the file
+//! system and the device keep of overwritten blocks is out of reach here.
 
 use rusqlite::params;
 use soma_core::error::Result;

@@ -86,14 +86,14 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
         child.wait().expect("the child has ended");
         let journal = open(folder.path()).expect("the journal opens after a kill");
         let read = read_all(&journal).await;
-        assert!(read.len() >= seen.len(), "{} records, {} acknowledged", read.len(), seen.len());
+        let last = seen.last().expect("the child acknowledged offsets");
+        assert!(*last < read.len() as u64, "{} records, {last} was acknowledged", read.len());
         for (index, stored) in read.iter().enumerate() {
             assert_eq!(stored.place.offset, index as u64);
             assert_eq!(stored.value, record(index as u128).value);
         }
         journal.check().await.expect("nothing is damaged");
     }
-    assert_eq!(seen.last().map(|last| last + 1), Some(seen.len() as u64), "acknowledged offsets have no gaps");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{ALL, append, folder, large, open, read_all, record};
 
 /// The files as a power failure would leave them: the journal is not closed.
-fn crashed(folder: &Path) -> TempDir {
+pub(super) fn crashed(folder: &Path) -> TempDir {
     let copy = super::folder();
     for name in ["format", "journal.db", "journal.db-wal", "journal.tip"] {
         if folder.join(name).exists() {

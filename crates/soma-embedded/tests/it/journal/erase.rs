@@ -88,6 +88,25 @@ async fn an_erasure_survives_the_end_of_the_process() {
 }
 
 #[tokio::test]
+async fn content_that_a_crash_left_in_the_wal_goes_when_the_journal_is_opened() {
+    let folder = folder();
+    let journal = open(folder.path()).expect("an empty folder opens");
+    append(&journal, vec![event(1, 100, SECRET)]).await;
+    // A read transaction keeps the WAL from being emptied, as a crash right after the erasure would.
+    let reader = rusqlite::Connection::open(folder.path().join("journal.db")).expect("another connection opens");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM records").expect("a read transaction begins");
+    journal.erase(0, &[(memory(100), 1)]).await.expect("records can be erased");
+    let copy = super::damage::crashed(folder.path());
+    assert!(on_disk(copy.path()), "the test can see it");
+    drop((reader, journal));
+
+    let journal = open(copy.path()).expect("the journal opens after a crash");
+    emptied(&journal, 0).await;
+    assert!(!on_disk(copy.path()), "the content is still in a file");
+    assert!(read_all(&journal).await[0].header(codec::ERASED).is_some());
+}
+
+#[tokio::test]
 async fn a_dead_letter_does_not_keep_what_its_record_lost() {
     let folder = folder();
     let journal = open(folder.path()).expect("an empty folder opens");
