@@ -1,4 +1,4 @@
-//! `soma import`: stores a file of JSON lines.
+//! `soma import`: stores a file of JSON lines, and answers once they can be recalled.
 //!
 //! A line is an event when it is an object with `event_id` and `type`, else a payload. The event of a
 //! payload, and its memory, have ids that follow from the content and from how often the same
@@ -63,11 +63,19 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
         }
     }
     import.send(out)?;
+    let visible = import.wait()?;
     import.client.close()?;
     let Tally { stored, refused, position } = import.tally;
+    let lines = stored + refused;
     out.result(
-        &json!({ "lines": stored + refused, "stored": stored, "refused": refused, "position": position }),
-        || format!("{stored} lines stored, {refused} refused"),
+        &json!({ "lines": lines, "stored": stored, "refused": refused, "position": position, "visible": visible }),
+        || {
+            if visible {
+                format!("{stored} lines stored, {refused} refused")
+            } else {
+                format!("{stored} lines are durable and will be found in a while, {refused} refused")
+            }
+        },
     );
     Ok(if refused == 0 { ExitCode::SUCCESS } else { exit::FOUND.into() })
 }
@@ -155,6 +163,18 @@ impl Import {
         }
         self.tally.position = answer.get("position").cloned().unwrap_or_default();
         Ok(())
+    }
+
+    /// Waits until both stores have all of it, so that the next command finds it; `false` when that
+    /// takes longer than a read may wait.
+    fn wait(&self) -> Result<bool> {
+        let Some(position) = self.tally.position.as_str() else { return Ok(true) };
+        let wait_ms = limits::WAIT_MAX.as_millis();
+        match self.client.call(&Call::get(&format!("/v1/stats?after={position}&wait_ms={wait_ms}"))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == Code::PositionNotReached => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn refuse(&mut self, number: u64, why: &str, out: &Output) {
