@@ -3,4 +3,5 @@
 //! Nothing here is part of the product: a crate of the workspace names this one only under
 //! `[dev-dependencies]`.
 
+pub mod faults;
 pub mod filters;

@@ -27,8 +27,6 @@ pub(super) async fn apply(projector: &Projector, session: &mut Session, records:
     let folded = fold(staging.as_mut(), &loaded, &decoded.entries).await.map_err(store)?;
     report.records_took += watch.lap();
 
-    report.letters = letters::put(projector, session, &decoded, &folded).await?;
-    watch.lap();
     let mut ops = plan(projector, &folded, &mut report).await?;
     report.index_took += watch.lap();
     let rev = staging.stage(&folded.changes).await.map_err(store)?;
@@ -39,6 +37,8 @@ pub(super) async fn apply(projector: &Projector, session: &mut Session, records:
     }
     report.index_took += watch.lap();
 
+    // Behind everything that a store can refuse: a batch that is cut anew may fold otherwise.
+    report.letters = letters::put(projector, session, &decoded, &folded).await?;
     erase(projector, session, &decoded, &folded).await?;
     watch.lap();
     pass(session, staging, advance(projector, last)).await?;

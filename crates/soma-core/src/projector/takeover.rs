@@ -7,9 +7,9 @@ use super::{Failure, Projector, Session, points};
 use crate::error::{Code, Error, Result};
 use crate::event::codec;
 use crate::fold::State;
-use crate::ids::{LogId, MemoryId, Offset, Partition};
+use crate::ids::{LogId, MemoryId, Partition};
 use crate::log::{Bounds, ReadLimit};
-use crate::store::Claimed;
+use crate::store::{Claim, Claimed, LastEvent};
 
 /// Memories whose points are rewritten at once.
 const REPAIR_CHUNK: usize = 500;
@@ -55,11 +55,17 @@ async fn check(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Resu
     let found = projector.log.read(bounds.partition, last.offset, one).await?;
     match found.first() {
         Some(record) if record.place.offset == last.offset && codec::identity(record) == last.event_id => Ok(()),
+        Some(record) if record.place.offset == last.offset => Err(unwitnessed(log, bounds, &last)),
         Some(_) | None => {
-            let what = format!("offset {} no longer holds event {}", last.offset, last.event_id);
-            Err(replaced(log, bounds, &what))
+            // Retention may have dropped the record since the bounds were read.
+            let bounds = self::bounds(projector, bounds.partition).await?;
+            if last.offset < bounds.first { Ok(()) } else { Err(unwitnessed(log, bounds, &last)) }
         }
     }
+}
+
+fn unwitnessed(log: &LogId, bounds: Bounds, last: &LastEvent) -> Error {
+    replaced(log, bounds, &format!("offset {} no longer holds event {}", last.offset, last.event_id))
 }
 
 fn replaced(log: &LogId, bounds: Bounds, what: &str) -> Error {
@@ -74,56 +80,59 @@ async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Res
     if claimed.indexed >= claimed.next {
         return Ok(());
     }
-    if claimed.indexed == 0 || claimed.indexed < bounds.first {
-        rewrite_all(projector).await?;
-    } else {
-        rewrite_named(projector, bounds.partition, claimed.indexed, claimed.next).await?;
+    let whole = |bounds: Bounds| claimed.indexed == 0 || claimed.indexed < bounds.first;
+    if !whole(bounds) {
+        rewrite_named(projector, claimed).await?;
+    }
+    // Retention may have dropped some of the names while they were read.
+    let now = self::bounds(projector, bounds.partition).await.map_err(Failure::of(Component::Log))?;
+    if whole(now) {
+        rewrite_all(projector, claimed).await?;
     }
     index.flush().await.map_err(Failure::of(Component::VectorIndexer))?;
     let marked = projector.store.mark_indexed(&claimed.claim, claimed.next).await;
     marked.map_err(Failure::of(Component::KvWriter))
 }
 
-/// The points of every memory that the log names between two offsets.
-async fn rewrite_named(
-    projector: &Projector,
-    partition: Partition,
-    from: Offset,
-    until: Offset,
-) -> Result<(), Failure> {
-    let mut at = from;
-    while at < until {
+/// The points of every memory that the log names between what is durable and the position.
+async fn rewrite_named(projector: &Projector, claimed: &Claimed) -> Result<(), Failure> {
+    let mut at = claimed.indexed;
+    while at < claimed.next {
         let limit = ReadLimit { records: REPAIR_CHUNK, bytes: projector.options.batch.bytes };
-        let records = projector.log.read(partition, at, limit).await.map_err(Failure::of(Component::Log))?;
+        let records = projector.log.read(claimed.claim.partition, at, limit).await;
+        let records = records.map_err(Failure::of(Component::Log))?;
         let Some(last) = records.last() else { break };
         at = last.place.offset + 1;
         let ids: BTreeSet<MemoryId> = records
             .iter()
-            .filter(|record| record.place.offset < until)
+            .filter(|record| record.place.offset < claimed.next)
             .filter_map(|record| codec::decode(record, projector.options.value_bytes_max).ok())
             .map(|entry| entry.event.id)
             .collect();
-        let ids: Vec<MemoryId> = ids.into_iter().collect();
-        let states = projector.store.states(&ids).await.map_err(Failure::of(Component::KvWriter))?;
-        rewrite(projector, &states).await?;
+        rewrite(projector, &claimed.claim, ids).await?;
     }
     Ok(())
 }
 
 /// The points of every memory that the store holds.
-async fn rewrite_all(projector: &Projector) -> Result<(), Failure> {
+async fn rewrite_all(projector: &Projector, claimed: &Claimed) -> Result<(), Failure> {
     let mut after = None;
     loop {
         let states = projector.store.scan(after, REPAIR_CHUNK).await.map_err(Failure::of(Component::KvWriter))?;
         let Some(last) = states.last() else { return Ok(()) };
         after = Some(last.id);
-        rewrite(projector, &states).await?;
+        rewrite(projector, &claimed.claim, states.iter().map(|state| state.id).collect()).await?;
     }
 }
 
-async fn rewrite(projector: &Projector, states: &[State]) -> Result<(), Failure> {
+/// Rewrites these points under the locks of their rows: a point written from a row that another
+/// projector deletes meanwhile would come back, because the index inserts what is missing.
+async fn rewrite(projector: &Projector, claim: &Claim, ids: BTreeSet<MemoryId>) -> Result<(), Failure> {
     let Some(index) = &projector.index else { return Ok(()) };
-    let states: Vec<&State> = states.iter().collect();
+    let ids: Vec<MemoryId> = ids.into_iter().collect();
+    let mut staging = projector.store.begin(claim).await.map_err(Failure::of(Component::KvWriter))?;
+    let loaded = staging.load(&ids, &[]).await.map_err(Failure::of(Component::KvWriter))?;
+    let states: Vec<&State> = ids.iter().filter_map(|id| loaded.states.get(id)).collect();
     let planned = points::plan(projector.embedder.as_ref(), &states).await;
     let planned = planned.map_err(Failure::of(Component::VectorIndexer))?;
     index.write(planned.ops).await.map_err(Failure::of(Component::VectorIndexer))

@@ -1,0 +1,120 @@
+//! The record store, seen from a process that may fail.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use soma_core::error::{Code, Error, Result};
+use soma_core::fold::{Change, Entry, State};
+use soma_core::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Position, Timestamp};
+use soma_core::memory::{HistoryEntry, Memory};
+use soma_core::store::{
+    Advance, Claim, Claimed, Counts, ListQuery, Loaded, MemoryStore, NamespaceCount, PositionRow, Progress, Projecting,
+    ProjectorName, Reading, Staging, StoredEvent,
+};
+
+use super::Faults;
+
+/// A [`MemoryStore`] whose calls may fail, and that refuses the rows of some events.
+pub struct Store {
+    /// What holds the records.
+    pub inner: Arc<dyn MemoryStore>,
+    /// The process.
+    pub faults: Arc<Faults>,
+}
+
+struct Transaction {
+    inner: Box<dyn Staging>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Projecting for Store {
+    async fn claim(
+        &self,
+        projector: &ProjectorName,
+        log: &LogId,
+        partition: Partition,
+        now: Timestamp,
+    ) -> Result<Claimed> {
+        self.faults.around("store.claim", self.inner.claim(projector, log, partition, now)).await
+    }
+
+    async fn begin(&self, claim: &Claim) -> Result<Box<dyn Staging>> {
+        let inner = self.faults.around("store.begin", self.inner.begin(claim)).await?;
+        Ok(Box::new(Transaction { inner, faults: Arc::clone(&self.faults) }))
+    }
+
+    async fn mark_indexed(&self, claim: &Claim, indexed: Offset) -> Result<()> {
+        self.faults.around("store.mark_indexed", self.inner.mark_indexed(claim, indexed)).await
+    }
+
+    async fn forget_indexed(&self, projector: &ProjectorName) -> Result<()> {
+        self.faults.around("store.forget_indexed", self.inner.forget_indexed(projector)).await
+    }
+}
+
+#[async_trait]
+impl Staging for Transaction {
+    async fn load(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<Loaded> {
+        self.faults.around("store.load", self.inner.load(ids, events)).await
+    }
+
+    async fn entries(&mut self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Entry>>> {
+        self.faults.around("store.entries", self.inner.entries(ids)).await
+    }
+
+    async fn stage(&mut self, changes: &[Change]) -> Result<u64> {
+        let mut events = changes.iter().flat_map(|change| &change.rows).map(|row| row.event.event_id);
+        if let Some(refused) = events.find(|event_id| self.faults.refuses(*event_id)) {
+            return Err(Error::new(Code::StoreRejected, format!("the store refuses event {refused} as it was told")));
+        }
+        self.faults.around("store.stage", self.inner.stage(changes)).await
+    }
+
+    async fn commit(self: Box<Self>, advance: Advance) -> Result<()> {
+        self.faults.around("store.commit", self.inner.commit(advance)).await
+    }
+}
+
+#[async_trait]
+impl Reading for Store {
+    async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
+        self.faults.around("store.states", self.inner.states(ids)).await
+    }
+
+    async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
+        self.faults.around("store.scan", self.inner.scan(after, limit)).await
+    }
+
+    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+        self.faults.around("store.history", self.inner.history(id)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {
+        self.faults.around("store.list", self.inner.list(query)).await
+    }
+
+    async fn namespaces(&self, prefix: &str, after: Option<&Namespace>, limit: usize) -> Result<Vec<NamespaceCount>> {
+        self.faults.around("store.namespaces", self.inner.namespaces(prefix, after, limit)).await
+    }
+
+    async fn counts(&self) -> Result<Counts> {
+        self.faults.around("store.counts", self.inner.counts()).await
+    }
+
+    async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {
+        self.faults.around("store.event", self.inner.event(event_id)).await
+    }
+}
+
+#[async_trait]
+impl Progress for Store {
+    async fn positions(&self) -> Result<Vec<PositionRow>> {
+        self.faults.around("store.positions", self.inner.positions()).await
+    }
+
+    async fn reached(&self, projector: &ProjectorName, position: &Position) -> Result<()> {
+        self.faults.around("store.reached", self.inner.reached(projector, position)).await
+    }
+}

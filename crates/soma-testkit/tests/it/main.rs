@@ -1,0 +1,3 @@
+//! The projector under every failure that the ports can have.
+
+mod simulation;
