@@ -18,9 +18,6 @@ mod records;
 mod repair;
 mod report;
 
-#[cfg(test)]
-mod tests;
-
 use std::time::Duration;
 
 use crate::engine::Engine;

@@ -1,6 +1,6 @@
 //! What the projector tells, as metrics and as readiness.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use soma_core::Error;
 use soma_core::ids::{Offset, Partition};
@@ -11,10 +11,22 @@ use crate::metrics::Metrics;
 
 /// Passes on what the projector tells.
 pub(crate) struct Told {
-    /// Counters.
-    pub metrics: Arc<Metrics>,
-    /// Whether the process can do its work.
-    pub health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    /// Why the last step failed, until it is known whether the projector waits because of it.
+    failure: Mutex<Option<String>>,
+}
+
+impl Told {
+    /// Tells both.
+    pub(crate) fn new(metrics: &Arc<Metrics>, health: &Arc<Health>) -> Arc<Self> {
+        let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
+        Arc::new(Self { metrics, health, failure: Mutex::new(None) })
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Observer for Told {
@@ -28,14 +40,13 @@ impl Observer for Told {
 
     fn failed(&self, component: Component, error: &Error) {
         self.metrics.failed(component);
-        self.health.report(component.as_str(), Some(error.message.clone()));
+        *self.failure() = Some(error.message.clone());
     }
 
     fn paused(&self, component: Component, paused: bool) {
         self.metrics.paused(component, paused);
-        if !paused {
-            self.health.report(component.as_str(), None);
-        }
+        let why = paused.then(|| self.failure().clone().unwrap_or_default());
+        self.health.report(component.as_str(), why);
     }
 
     fn halted(&self, _: Partition, error: &Error) {

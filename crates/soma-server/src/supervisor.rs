@@ -141,6 +141,19 @@ impl Supervisor {
     }
 }
 
+/// What comes of a future, unless a signal comes first: then the process ends at once. For the time
+/// before any request was accepted.
+pub(crate) async fn unless_signalled<T>(signals: &mut Signals, first: impl Future<Output = T>) -> T {
+    tokio::select! {
+        result = first => result,
+        name = signals.next() => {
+            tracing::warn!(signal = name, "ending before the start was complete");
+            #[expect(clippy::disallowed_methods, reason = "opening a store cannot be called off")]
+            std::process::exit(EXIT_AT_ONCE);
+        }
+    }
+}
+
 /// The signals that ask the process to end.
 pub(crate) struct Signals {
     terminate: Signal,

@@ -3,19 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use soma_core::Result;
 use soma_core::clock::Clock;
-use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::{Embedder, Identity};
 use soma_core::engine::Engine;
+use soma_core::error::Code;
 use soma_core::index::VectorIndex;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector, Worker};
-use soma_core::store::{MemoryStore, ProjectorName};
-use soma_core::testing::store::Store as Records;
+use soma_core::store::{Projecting as _, ProjectorName};
+use soma_core::{Error, Result};
 use soma_embedded::directory;
 use soma_embedded::journal::Journal;
-use soma_embedded::vectors::Vectors;
+use soma_embedded::records::Records;
+use soma_embedded::vectors::{self, Vectors};
 use soma_embedded::{DataDir, directory::Published};
 
 use crate::config::Config;
@@ -26,29 +27,46 @@ pub(crate) struct Opened {
     pub engine: Engine,
     /// Moves events into the stores.
     pub projector: Projector,
-    /// The directory, owned until this is dropped.
+    journal: Arc<Journal>,
+    records: Arc<Records>,
+    /// Owned until this is dropped.
     directory: DataDir,
 }
 
-/// Opens everything that the configuration names. Blocks.
+/// What lies in a data directory.
+struct Stores {
+    directory: DataDir,
+    journal: Arc<Journal>,
+    records: Arc<Records>,
+    index: Arc<dyn VectorIndex>,
+    filled: vectors::Opened,
+}
+
+/// Opens everything that the configuration names.
 ///
 /// # Errors
 /// `in_use`, `corrupt`, `format_too_new`, `bad_config`, `storage_full`, `unavailable`.
-pub(crate) fn open(config: &Config, observer: Arc<dyn Observer>, clock: Arc<dyn Clock>) -> Result<Opened> {
+pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Arc<dyn Clock>) -> Result<Opened> {
     let embedder: Arc<dyn Embedder> = Arc::new(HashEmbedder::new(config.embedder.dims)?);
-    let directory = DataDir::open(&config.embedded.data_dir)?;
-    let journal = Arc::new(Journal::open(&directory, Arc::clone(&clock))?);
-    let records: Arc<dyn MemoryStore> = Arc::new(Records::new());
-    let (vectors, _) = Vectors::open(&directory.vectors(), embedder.identity().clone())?;
-    let index: Arc<dyn VectorIndex> = Arc::new(vectors);
+    let (path, identity) = (config.embedded.data_dir.clone(), embedder.identity().clone());
+    let opening = tokio::task::spawn_blocking({
+        let clock = Arc::clone(&clock);
+        move || stores(&path, identity, clock)
+    });
+    let met = |error| Error::new(Code::Internal, "opening the stores met a defect").because(error);
+    let Stores { directory, journal, records, index, filled } = opening.await.map_err(met)??;
     let name = ProjectorName::memory();
+    if filled == vectors::Opened::Fresh {
+        // The points are made anew from the records when the projector takes its partition.
+        records.forget_indexed(&name).await?;
+    }
     let value_bytes_max = config.events.value_bytes_max;
 
     let projector = Projector {
         name: name.clone(),
         log: journal.clone(),
         letters: journal.clone(),
-        store: Arc::clone(&records),
+        store: records.clone(),
         index: Some(Arc::clone(&index)),
         embedder: Arc::clone(&embedder),
         clock: Arc::clone(&clock),
@@ -57,18 +75,37 @@ pub(crate) fn open(config: &Config, observer: Arc<dyn Observer>, clock: Arc<dyn 
     };
     let engine = Engine {
         log: journal.clone(),
-        letters: journal,
-        store: records,
+        letters: journal.clone(),
+        store: records.clone(),
         index,
         embedder,
         clock,
         projector: name,
         value_bytes_max,
     };
-    Ok(Opened { engine, projector, directory })
+    Ok(Opened { engine, projector, journal, records, directory })
+}
+
+/// Opens what lies in a data directory. Takes as long as the index is large.
+fn stores(path: &Path, identity: Identity, clock: Arc<dyn Clock>) -> Result<Stores> {
+    let directory = DataDir::open(path)?;
+    let journal = Arc::new(Journal::open(&directory, clock)?);
+    let records = Arc::new(Records::open(&directory)?);
+    let (vectors, filled) = Vectors::open(&directory.vectors(), identity)?;
+    Ok(Stores { directory, journal, records, index: Arc::new(vectors), filled })
 }
 
 impl Opened {
+    /// Writes back what waits to be written back. Nothing is lost without it: the next start takes
+    /// longer.
+    pub(crate) async fn close(&self) {
+        for closed in [self.records.close().await, self.journal.close().await] {
+            if let Err(error) = closed {
+                tracing::warn!("a store could not be closed in order: {error}");
+            }
+        }
+    }
+
     /// The worker of the journal's one partition.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new(self.projector.clone(), 0)

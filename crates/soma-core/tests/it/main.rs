@@ -6,4 +6,5 @@ mod conformance;
 mod corpus;
 mod engine;
 mod recall;
+mod verify;
 mod world;

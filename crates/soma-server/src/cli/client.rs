@@ -121,8 +121,7 @@ pub(super) struct Here {
     local: Local,
     stop: CancellationToken,
     projector: JoinHandle<Result<()>>,
-    // Last: the directory is given up after everything that works on it.
-    _opened: Opened,
+    opened: Opened,
 }
 
 impl Here {
@@ -131,13 +130,13 @@ impl Here {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Metrics::new("memory.events", Arc::clone(&clock));
         let health = Health::starting();
-        let told = Told { metrics: Arc::clone(&metrics), health: Arc::clone(&health) };
-        let opened = runtime.block_on(async { wiring::open(config, Arc::new(told), clock) })?;
+        let told = Told::new(&metrics, &health);
+        let opened = runtime.block_on(wiring::open(config, told, clock))?;
         let stop = CancellationToken::new();
         let projector = runtime.spawn(opened.worker().run(stop.clone()));
         health.enter(Phase::Running);
         let local = Local::new(crate::http::App::new(config, &opened.engine, metrics, health));
-        let here = Self { runtime, local, stop, projector, _opened: opened };
+        let here = Self { runtime, local, stop, projector, opened };
         here.catch_up()?;
         Ok(here)
     }
@@ -145,7 +144,7 @@ impl Here {
     /// Waits until the stores show all that the log holds.
     fn catch_up(&self) -> Result<()> {
         const PATIENCE: Duration = Duration::from_secs(1);
-        let engine = &self._opened.engine;
+        let engine = &self.opened.engine;
         self.runtime.block_on(async {
             let mut end = soma_core::ids::Position::default();
             for bounds in engine.log.bounds().await?.into_iter().filter(|bounds| bounds.next > bounds.first) {
@@ -173,7 +172,9 @@ impl Here {
     fn close(self) -> Result<()> {
         self.stop.cancel();
         let lost = |error| Error::new(Code::Internal, "the projector met a defect").because(error);
-        self.runtime.block_on(self.projector).map_err(lost)?
+        let ended = self.runtime.block_on(self.projector).map_err(lost)?;
+        self.runtime.block_on(self.opened.close());
+        ended
     }
 }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::http::health::{Health, Phase, Probes};
 use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
-use crate::supervisor::{Signals, Stage, Supervisor};
+use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
 use crate::wiring;
 
 /// Under which name metrics show the journal.
@@ -70,7 +71,7 @@ pub(super) fn run(config: Config) -> Result<ExitCode> {
 }
 
 async fn serve_all(config: Config) -> Result<()> {
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let api = bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?;
     let probes = bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?;
     let (api_url, metrics_url) = (url(&api)?, url(&probes)?);
@@ -89,8 +90,8 @@ async fn serve_all(config: Config) -> Result<()> {
     let stop = supervisor.stop(Stage::Watching);
     supervisor.spawn(Stage::Watching, "metrics server", serve::serve(probes, routes, bounds, stop));
 
-    let told = Told { metrics: Arc::clone(&metrics), health: Arc::clone(&health) };
-    let (opened, config) = open(config, told, Arc::clone(&clock)).await?;
+    let told = Told::new(&metrics, &health);
+    let opened = unless_signalled(&mut signals, wiring::open(&config, told, Arc::clone(&clock))).await?;
     let published = opened.publish_address(&api_url)?;
     let stop = supervisor.stop(Stage::Projecting);
     supervisor.spawn(Stage::Projecting, "projector", opened.worker().run(stop));
@@ -112,17 +113,11 @@ async fn serve_all(config: Config) -> Result<()> {
 
     let ended = supervisor.run(signals, || health.enter(Phase::Stopping)).await;
     drop(published);
-    drop(opened);
+    opened.close().await;
     if ended.is_ok() {
         tracing::info!("stopped");
     }
     ended
-}
-
-/// Opens the stores beside the runtime: a large index takes its time.
-async fn open(config: Config, told: Told, clock: Arc<dyn Clock>) -> Result<(wiring::Opened, Config)> {
-    let opening = tokio::task::spawn_blocking(move || Ok((wiring::open(&config, Arc::new(told), clock)?, config)));
-    opening.await.map_err(|error| Error::new(Code::Internal, "opening the stores met a defect").because(error))?
 }
 
 async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
@@ -135,9 +130,16 @@ async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
     })
 }
 
+/// An address of this machine at which the listener is reached.
 fn url(listener: &TcpListener) -> Result<String> {
     let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
-    Ok(format!("http://{}", listener.local_addr().map_err(unknown)?))
+    let mut address = listener.local_addr().map_err(unknown)?;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V4(_) | IpAddr::V6(_) => {}
+    }
+    Ok(format!("http://{address}"))
 }
 
 /// Shows how far the projector is behind.

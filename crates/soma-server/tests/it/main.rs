@@ -1,6 +1,13 @@
 //! The real binary, from outside: its HTTP surface, its commands, its signals, and what remains
 //! after it is killed.
 
+mod cli;
+mod config;
+mod corpus;
+mod crash;
+mod disk;
 mod examples;
 mod harness;
 mod http;
+mod metrics;
+mod process;

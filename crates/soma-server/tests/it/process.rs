@@ -1,0 +1,109 @@
+//! Starting and ending: ports, signals, draining, and coming back after a kill.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::json;
+
+use crate::harness::{PATIENCE, Server, soma, text};
+
+/// A request whose head and half of whose body have arrived.
+fn half_sent(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.authority()).expect("connects");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let head = "POST /v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).expect("sends");
+    // The server asks for the body once a handler waits for it.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).expect("the server asks for the body");
+    assert!(asked.starts_with(b"HTTP/1.1 100 Continue"));
+    stream.write_all(b"{\"payload").expect("sends");
+    stream
+}
+
+#[test]
+fn the_first_signal_lets_requests_in_hand_finish() {
+    for signal in ["TERM", "INT"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut server = Server::on(directory.path(), &[]);
+        let mut stream = half_sent(&server);
+        server.signal(signal);
+        server.wait_for_log("stopping");
+        stream.write_all(b"\":1}").expect("sends");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers and closes");
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        assert_eq!(server.ended().code(), Some(0));
+        let next = Server::on(directory.path(), &[]);
+        assert_eq!(next.post("/v1/verify", &json!({})).json()["memories"], 1);
+    }
+}
+
+#[test]
+fn the_second_signal_ends_the_process_at_once() {
+    let mut server = Server::start();
+    let stream = half_sent(&server);
+    server.signal("TERM");
+    server.wait_for_log("stopping");
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(130));
+    drop(stream);
+}
+
+#[test]
+fn a_request_that_does_not_end_cannot_keep_the_process_alive() {
+    let settings = [("SOMA_SHUTDOWN_TIMEOUT_SECONDS", "0")];
+    let mut server = Server::start_with(&settings);
+    let stream = half_sent(&server);
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    drop(stream);
+}
+
+#[test]
+fn a_port_in_use_is_named_before_anything_is_opened() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    for flags in [["--port", &port, "--metrics-port", "0"], ["--port", "0", "--metrics-port", &port]] {
+        let mut args = vec!["up"];
+        args.extend(flags);
+        let output = soma(&data, &args).output().expect("the binary runs");
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{error}");
+        assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
+        assert!(!data.exists());
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut server = Server::on(directory.path(), &[]);
+    let id = server.post("/v1/memories", &json!({ "payload": { "text": "kept" } })).json()["id"].clone();
+    server.kill();
+    let server = Server::on(directory.path(), &[]);
+    let report = server.post("/v1/verify", &json!({})).json();
+    assert_eq!((&report["ok"], &report["memories"]), (&json!(true), &json!(1)), "{report}");
+    assert_eq!(server.get(&format!("/v1/memories/{}", id.as_str().expect("an id"))).status, 200);
+}
+
+#[test]
+fn people_get_words_and_a_line_to_copy() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = soma(directory.path(), &["up", "--port", "0", "--metrics-port", "0", "--log-format", "text"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut out = std::io::BufReader::new(child.stdout.take().expect("standard output is piped"));
+    let mut shown = String::new();
+    while !shown.contains("Ctrl-C") {
+        let read = std::io::BufRead::read_line(&mut out, &mut shown).expect("it is text");
+        assert!(read > 0, "the output ends early: {shown}");
+    }
+    for words in ["http://127.0.0.1:", "curl", "/v1/recall", directory.path().to_str().expect("a path")] {
+        assert!(shown.contains(words), "{words} is missing in {shown}");
+    }
+    child.kill().expect("the process can be killed");
+    child.wait().expect("the process ends");
+}
