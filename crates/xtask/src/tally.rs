@@ -13,6 +13,10 @@ const TIERS: &[Tier] = &[
     Tier { name: "structure checks", contains: "structure::" },
     Tier { name: "corpus", contains: "corpus::" },
     Tier { name: "properties", contains: "property" },
+    Tier { name: "golden scripts", contains: "golden" },
+    Tier { name: "conformance suites", contains: "conformance::" },
+    Tier { name: "simulation", contains: "simulation::" },
+    Tier { name: "crash test", contains: "crash::" },
     Tier { name: "example conversation", contains: "examples::" },
 ];
 
