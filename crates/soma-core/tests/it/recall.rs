@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,18 +17,12 @@ use soma_core::ids::{MemoryId, Position};
 use soma_core::index::{FoundList, Op, Search, StoredPoint, VectorIndex};
 use soma_core::recall::{Answer, Hit, Mode, Probe, Request, Scope};
 
+use crate::scripts::run_folder;
 use crate::world::{DIMS, World, draft, id, namespace, number, question, target};
 
 #[test]
 fn golden_scripts() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/recall");
-    let mut scripts: Vec<_> =
-        folder.read_dir().expect("the folder exists").map(|e| e.expect("readable").path()).collect();
-    scripts.sort();
-    assert!(!scripts.is_empty());
-    for script in scripts {
-        goldenscript::run(&mut Script { world: World::new() }, &script).expect("the script parses and runs");
-    }
+    run_folder("recall", || Script { world: World::new() });
 }
 
 /// Commands: `remember m<N> …`, `forget m<N>`, `project`, `recall <question> …`, `points`.

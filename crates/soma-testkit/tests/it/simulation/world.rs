@@ -322,10 +322,10 @@ impl World {
             let mut worker = self.slots[number].at_rest.take().expect("it was just started");
             let step = self.clock.block_on(worker.step());
             self.start(number);
-            match step {
-                Step::Halted(error) if error.code == Code::LogReplaced => self.note("Halted: log_replaced"),
-                other => return Err(format!("a replaced log is met with {}", spell(&other))),
+            if !matches!(&step, Step::Halted(error) if error.code == Code::LogReplaced) {
+                return Err(format!("a replaced log is met with {}", spell(&step)));
             }
+            self.note(&spell(&step));
         }
         Ok(())
     }
