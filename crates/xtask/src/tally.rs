@@ -12,7 +12,8 @@ use crate::cargo::Result;
 const TIERS: &[Tier] = &[
     Tier { name: "structure checks", contains: "structure::" },
     Tier { name: "corpus", contains: "corpus::" },
-    Tier { name: "properties", contains: "property" },
+    Tier { name: "properties of the codec", contains: "make_the_codec_panic" },
+    Tier { name: "properties of the fold", contains: "two_interleavings" },
     Tier { name: "golden scripts", contains: "golden" },
     Tier { name: "conformance suites", contains: "conformance::" },
     Tier { name: "simulation", contains: "simulation::" },
