@@ -158,7 +158,7 @@ fn words(world: &World, expected: &Expected<'_>) -> Result<(), String> {
             let record = records.iter().find(|record| record.place == **place);
             let value = record.and_then(|record| record.value.as_deref()).unwrap_or_default();
             let says = value.windows(word.len()).any(|window| window == word.as_bytes());
-            ensure(!says || !ordered.iter().any(|entry| is_behind(entry)), || {
+            ensure(!says || !ordered.iter().any(is_behind), || {
                 format!("the log still says {word} at {place}, which was deleted")
             })?;
         }
