@@ -110,7 +110,7 @@ impl<'a> Table<'a> {
             )?,
             erase_one: connection.prepare_cached(
                 "UPDATE memory_events SET importance = NULL, model_revision = NULL, payload = NULL, embedding = NULL
-                 WHERE event_id = ?1 AND payload IS NOT NULL",
+                 WHERE event_id = ?1 AND id = ?2 AND payload IS NOT NULL",
             )?,
             add: connection.prepare_cached(
                 "INSERT INTO memory_events (event_id, id, namespace, type, timestamp, log, partition, offset,
@@ -139,7 +139,7 @@ impl<'a> Table<'a> {
             Erase::Events(events) => {
                 let mut erased = 0;
                 for event in events {
-                    erased += self.erase_one.execute([event.0.as_bytes()])?;
+                    erased += self.erase_one.execute([event.0.as_bytes(), id.0.as_bytes()])?;
                 }
                 Ok(erased > 0)
             }

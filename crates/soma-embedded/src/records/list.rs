@@ -81,12 +81,7 @@ impl Page<'_> {
         let failing = database.failing("read");
         let order = self.query.order;
         let Stretch { condition, bounds } = stretch;
-        let sql = format!(
-            "SELECT id, updated_at, importance, number FROM memories
-             WHERE namespace = ?1 AND payload IS NOT NULL{condition}{narrow} ORDER BY {columns}",
-            narrow = self.narrow.sql,
-            columns = columns(order),
-        );
+        let sql = text(order, condition, &self.narrow.sql);
         let mut keys = self.connection.prepare_cached(&sql).map_err(&failing)?;
         let row = format!("SELECT {STATE} FROM memories WHERE number = ?1");
         let mut content = self.connection.prepare_cached(&row).map_err(&failing)?;
@@ -101,12 +96,16 @@ impl Page<'_> {
         let mut rows = keys.raw_query();
         while let Some(row) = rows.next().map_err(&failing)? {
             let cells = Cells { database, row, table: "memories" };
-            let key =
-                ListKey { id: MemoryId(cells.id(0)?), updated_at: Timestamp(cells.get(1)?), importance: cells.get(2)? };
+            let id = MemoryId(cells.id(0)?);
+            // Only what the order compares is read, so that sorting ties keeps no more.
+            let key = match order {
+                Order::Newest | Order::Oldest => ListKey { id, updated_at: Timestamp(cells.get(2)?), importance: None },
+                Order::Importance => ListKey { id, updated_at: Timestamp(0), importance: cells.get(2)? },
+            };
             if last.is_some_and(|last| compare(order, &key, last).is_ge()) {
                 return Ok(false);
             }
-            let mut found = content.query(params_from_iter([cells.get::<i64>(3)?])).map_err(&failing)?;
+            let mut found = content.query(params_from_iter([cells.get::<i64>(1)?])).map_err(&failing)?;
             let Some(row) = found.next().map_err(&failing)? else { continue };
             let Some(memory) = row::state(database, row)?.memory() else { continue };
             if self.query.filter.as_ref().is_none_or(|filter| filter.matches(&memory)) {
@@ -118,6 +117,19 @@ impl Page<'_> {
         }
         Ok(true)
     }
+}
+
+/// The keys of one namespace in order: id, row, and what the order compares.
+fn text(order: Order, condition: &str, narrow: &str) -> String {
+    let (column, by) = match order {
+        Order::Newest => ("updated_at", "updated_at DESC, id"),
+        Order::Oldest => ("updated_at", "updated_at, id"),
+        Order::Importance => ("importance", "importance DESC, id"),
+    };
+    format!(
+        "SELECT id, number, {column} FROM memories
+         WHERE namespace = ?1 AND payload IS NOT NULL{condition}{narrow} ORDER BY {by}"
+    )
 }
 
 /// A part of an order that lies in one piece in its index.
@@ -158,14 +170,6 @@ fn blob(id: Uuid) -> Vec<u8> {
     id.as_bytes().to_vec()
 }
 
-const fn columns(order: Order) -> &'static str {
-    match order {
-        Order::Newest => "updated_at DESC, id",
-        Order::Oldest => "updated_at, id",
-        Order::Importance => "importance DESC, id",
-    }
-}
-
 fn key_of(memory: &Memory) -> ListKey {
     ListKey { updated_at: memory.updated_at, importance: memory.importance, id: memory.id }
 }
@@ -181,4 +185,13 @@ fn compare(order: Order, a: &ListKey, b: &ListKey) -> Ordering {
         },
     };
     first.then(a.id.cmp(&b.id))
+}
+
+/// Every text of an order without a filter, for the test of their plans.
+#[cfg(test)]
+pub(super) fn every_text(order: Order) -> Vec<String> {
+    let key = |importance| ListKey { updated_at: Timestamp(0), importance, id: MemoryId(Uuid::nil()) };
+    let starts = [None, Some(key(None)), Some(key(Some(1.0)))];
+    let each = starts.iter().flat_map(|after| stretches(order, after.as_ref()));
+    each.map(|stretch| text(order, stretch.condition, "")).collect()
 }

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use rusqlite::Connection;
 use soma_core::error::Result;
-use soma_core::event::EventType;
 use soma_core::fold::{State, in_order};
 use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::{HistoryEntry, Memory};
@@ -85,16 +84,17 @@ fn scan(database: &Database, connection: &Connection, after: Option<MemoryId>, l
 }
 
 fn history(database: &Database, connection: &Connection, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
-    let Some(state) = load::states(database, connection, &[id])?.pop() else { return Ok(None) };
     let entries = load::entries(database, connection, id)?;
-    let shown = state.kind != EventType::Deleted;
+    // A memory has a row exactly when it has had an event.
+    if entries.is_empty() {
+        return Ok(None);
+    }
     let history = in_order(&entries).into_iter().map(|entry| HistoryEntry {
         event_id: entry.event.event_id,
         kind: entry.event.kind,
         timestamp: entry.event.timestamp,
         place: entry.place.clone(),
-        // An update that came after the delete keeps its content, and nobody sees it.
-        payload: entry.event.content.as_ref().filter(|_| shown).map(|content| content.payload.clone()),
+        payload: entry.event.content.as_ref().map(|content| content.payload.clone()),
     });
     Ok(Some(history.collect()))
 }

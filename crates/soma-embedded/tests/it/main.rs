@@ -2,6 +2,7 @@
 
 mod directory;
 mod journal;
+mod records;
 mod vectors;
 mod vectors_filters;
 mod vectors_scores;
