@@ -12,7 +12,7 @@
 //! - `collection.json` appears with the first flush. A folder without it holds nothing that anybody
 //!   relies on (its creation was cut short, or nothing was flushed yet) and is made anew.
 //! - The library never replays its log, so the log is emptied whenever the folder is opened, and its
-//!   full files are emptied while it is in use: they would hold the words of deleted memories.
+//!   full files are emptied while it is in use: they would hold the points of deleted memories.
 //! - The library skips a change whose number is below that of the point which it meets, and numbers
 //!   changes by their place in the log. So every opening starts the log at a number above all
 //!   earlier ones, and that number is durable before it is used.
@@ -35,7 +35,7 @@ use super::failure::{self, contain};
 use super::point::{DENSE, WORDS, key};
 
 /// The version of the layout of folder and points.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const MANIFEST: &str = "collection.json";
 const SHARD: &str = "shard";

@@ -10,13 +10,15 @@
 //!   being there.
 //! - An entry holds every scalar that the path leads to, arrays of any depth opened. An object or an
 //!   empty array is there as `{}`, which passes no test but `exists`.
+//! - Nothing here can be read as words: the library gives freed blocks back without overwriting them
+//!   and keeps its log until the next opening, so what stands here outlives a deleted memory. A path
+//!   is named by its digest and a string is its digest; the index compares both only by equality.
 //! - A number within ±2⁵³ is a number. One beyond, which compares by equality only, is
 //!   `{"n": "<digits>"}`: equal numbers have equal digits, however they were spelled.
-//! - A string longer than [`TEXT_BYTES_MAX`] is `{"s": "<digest>"}`: the index compares strings only by
-//!   equality, so it need not keep a copy of every text.
 //! - A single boolean, string or number stands alone, everything else in an array.
 //!
-//! It does not evaluate filters: see [`super::filter`].
+//! It does not evaluate filters: see [`super::filter`]. It hides no word from somebody who guesses it:
+//! digests have no secret, and numbers, booleans and nulls stand as they are.
 
 use std::collections::BTreeMap;
 
@@ -24,28 +26,23 @@ use serde_json::{Map, Number, Value, json};
 use soma_core::limits::EXACT_INTEGER_MAX;
 use uuid::Uuid;
 
-/// A path longer than this in bytes is named by its digest, so that deep JSON cannot grow the point
-/// beyond a multiple of its size.
-const NAME_BYTES_MAX: usize = 120;
-/// A string longer than this in bytes is held by its digest.
-const TEXT_BYTES_MAX: usize = 64;
 /// Where the digits of a large number stand.
 pub(super) const DIGITS: &str = "n";
-/// Where the digest of a long string stands.
-pub(super) const DIGEST: &str = "s";
-/// An arbitrary constant that separates these digests from others.
-const DIGESTS: Uuid = Uuid::from_u128(0x5f3c_2f60_8e0b_4d8c_9a53_7f0d_6a1c_94e2);
+/// An arbitrary constant that separates the digests of strings from others.
+const TEXTS: Uuid = Uuid::from_u128(0x5f3c_2f60_8e0b_4d8c_9a53_7f0d_6a1c_94e2);
+/// The path without steps, and an arbitrary constant that separates the digests of paths from others.
+const ROOT: Uuid = Uuid::from_u128(0xb7d4_19c3_52ae_4f16_8c0e_d3a9_41f7_685b);
 
 /// The entries of a payload.
 pub(super) fn flatten(payload: &Value) -> Map<String, Value> {
     let mut entries = BTreeMap::new();
-    collect(payload, String::new(), &mut entries);
-    entries.into_iter().map(|(name, entry)| (name, entry.into_value())).collect()
+    collect(payload, ROOT, &mut entries);
+    entries.into_iter().map(|(path, entry)| (path.to_string(), entry.into_value())).collect()
 }
 
 /// The name of the entry that a path leads to.
 pub(super) fn name(path: &[String]) -> String {
-    path.iter().fold(String::new(), |above, step| below(&above, step))
+    path.iter().fold(ROOT, |above, step| below(above, step)).to_string()
 }
 
 /// A number as the index holds it.
@@ -56,9 +53,9 @@ pub(super) enum Held {
     Digits(String),
 }
 
-/// The digest by which a long string is held; `None` when it is held as it is.
-pub(super) fn digest(text: &str) -> Option<String> {
-    (text.len() > TEXT_BYTES_MAX).then(|| Uuid::new_v5(&DIGESTS, text.as_bytes()).to_string())
+/// The digest by which a string is held.
+pub(super) fn digest(text: &str) -> String {
+    Uuid::new_v5(&TEXTS, text.as_bytes()).to_string()
 }
 
 /// How a number is held.
@@ -100,13 +97,13 @@ impl Entry {
     }
 }
 
-fn collect(value: &Value, at: String, entries: &mut BTreeMap<String, Entry>) {
+fn collect(value: &Value, at: Uuid, entries: &mut BTreeMap<Uuid, Entry>) {
     match value {
         Value::Array(items) if items.is_empty() => mark(at, entries),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, at.clone(), entries)),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, at, entries)),
         Value::Object(object) => {
             for (key, inner) in object {
-                collect(inner, below(&at, key), entries);
+                collect(inner, below(at, key), entries);
             }
             mark(at, entries);
         }
@@ -117,24 +114,19 @@ fn collect(value: &Value, at: String, entries: &mut BTreeMap<String, Entry>) {
             };
             entries.entry(at).or_default().values.push(held);
         }
-        Value::String(text) => {
-            let held = digest(text).map_or_else(|| value.clone(), |digest| json!({ DIGEST: digest }));
-            entries.entry(at).or_default().values.push(held);
-        }
+        Value::String(text) => entries.entry(at).or_default().values.push(digest(text).into()),
         Value::Null | Value::Bool(_) => entries.entry(at).or_default().values.push(value.clone()),
     }
 }
 
-fn mark(at: String, entries: &mut BTreeMap<String, Entry>) {
-    if !at.is_empty() {
+fn mark(at: Uuid, entries: &mut BTreeMap<Uuid, Entry>) {
+    if at != ROOT {
         entries.entry(at).or_default().mark();
     }
 }
 
-/// One step down. Steps are split by dots, and dots inside of a step escaped, so two paths never
-/// share a name.
-fn below(above: &str, step: &str) -> String {
-    let step = step.replace('\\', "\\\\").replace('.', "\\.");
-    let name = format!("{above}.{step}");
-    if name.len() <= NAME_BYTES_MAX { name } else { format!("#{}", Uuid::new_v5(&DIGESTS, name.as_bytes())) }
+/// One step down. The digest of the path above is the namespace of the step's, so however a step is
+/// spelled, two paths never share a name.
+fn below(above: Uuid, step: &str) -> Uuid {
+    Uuid::new_v5(&above, step.as_bytes())
 }

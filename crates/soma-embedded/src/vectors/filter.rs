@@ -114,9 +114,9 @@ impl Translator<'_> {
             Field::Namespace => self.text("namespace", test, side),
             Field::ModelRevision => match test {
                 Test::Exists(wanted) => there(key("model_revision"), *wanted),
-                Test::Eq(_) | Test::In(_) | Test::Gt(_) | Test::Gte(_) | Test::Lt(_) | Test::Lte(_) => {
-                    self.text("model_revision", test, side)
-                }
+                Test::Eq(value) => equal(&key("model_revision"), std::slice::from_ref(value)),
+                Test::In(values) => equal(&key("model_revision"), values),
+                Test::Gt(_) | Test::Gte(_) | Test::Lt(_) | Test::Lte(_) => self.inexpressible(side),
             },
             Field::Importance => self.importance(test, side),
             Field::CreatedAt => self.time("created_at", test, side),
@@ -216,7 +216,6 @@ impl Translator<'_> {
 /// Whether the entry holds one of these scalars.
 fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
     let mut parts = Vec::new();
-    let mut words = Vec::new();
     let mut digests = Vec::new();
     let mut digits = Vec::new();
     for value in values {
@@ -225,10 +224,7 @@ fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
             Value::Bool(flag) => {
                 parts.push(Clause::Test(Condition::Field(FieldCondition::new_match(entry.clone(), (*flag).into()))));
             }
-            Value::String(text) => match fields::digest(text) {
-                Some(digest) => digests.push(digest),
-                None => words.push(text.clone()),
-            },
+            Value::String(text) => digests.push(fields::digest(text)),
             Value::Number(number) => match fields::held(number) {
                 Held::Ordered(n) => parts.push(range(entry.clone(), closed(n))),
                 Held::Digits(text) => digits.push(text),
@@ -237,8 +233,7 @@ fn equal(entry: &JsonPath, values: &[Value]) -> Clause {
             Value::Array(_) | Value::Object(_) => {}
         }
     }
-    parts.push(matches(entry.clone(), words));
-    parts.push(matches(entry.array_key().extend(&key(fields::DIGEST)), digests));
+    parts.push(matches(entry.clone(), digests));
     parts.push(matches(entry.array_key().extend(&key(fields::DIGITS)), digits));
     any_of(parts)
 }

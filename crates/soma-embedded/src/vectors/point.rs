@@ -6,8 +6,12 @@
 //! words     the sparse vector; one without terms is held as the term [`NO_TERMS`] of weight 0, so that
 //!           the point counts among the `N` points of the BM25 formula
 //! payload   namespace, type, timestamp (when the memory was last set), created_at, importance,
-//!           model_revision, event_id, rev, thread; fields: the memory's own JSON, one entry per path
+//!           event_id, rev; model_revision, thread: digests; fields: the memory's own JSON, one entry
+//!           per path, strings and paths by their digests
 //! ```
+//!
+//! Of a caller's words only the namespace stands here in readable form: the library's files keep
+//! what was removed until its place is used again.
 //!
 //! A change of this layout raises [`super::collection::FORMAT`].
 
@@ -103,10 +107,10 @@ fn payload(point: &Point) -> Payload {
         put("importance", importance.into());
     }
     if let Some(revision) = &point.model_revision {
-        put("model_revision", revision.as_str().into());
+        put("model_revision", fields::digest(revision.as_str()).into());
     }
     if let Some(thread) = &point.thread {
-        put("thread", thread.as_str().into());
+        put("thread", fields::digest(thread.as_str()).into());
     }
     put("fields", Value::Object(fields::flatten(&point.payload)));
     Payload(payload)

@@ -4,5 +4,6 @@ mod directory;
 mod journal;
 mod records;
 mod vectors;
+mod vectors_erasure;
 mod vectors_filters;
 mod vectors_scores;
