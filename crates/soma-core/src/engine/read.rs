@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Engine, PartitionStatus, Status, Stored, Written};
 use crate::error::{Code, Error, Result};
+use crate::event::EventType;
 use crate::ids::{LogId, MemoryId, Partition, Position};
 use crate::memory::{HistoryEntry, Memory};
 use crate::store::PositionRow;
@@ -62,7 +63,21 @@ pub(super) async fn get(engine: &Engine, id: MemoryId) -> Result<Memory> {
 }
 
 pub(super) async fn history(engine: &Engine, id: MemoryId) -> Result<Vec<HistoryEntry>> {
-    engine.store.history(id).await?.ok_or_else(|| not_found(id, "no memory {} is known"))
+    let mut history = engine.store.history(id).await?.ok_or_else(|| not_found(id, "no memory {} is known"))?;
+    // An update that came after a delete took no effect. Its content is kept in case a late event shows
+    // that it did, and nobody sees it until then.
+    let mut gone = false;
+    for entry in &mut history {
+        gone = match entry.kind {
+            EventType::Created => false,
+            EventType::Deleted => true,
+            EventType::Updated => gone,
+        };
+        if gone {
+            entry.payload = None;
+        }
+    }
+    Ok(history)
 }
 
 fn not_found(id: MemoryId, what: &str) -> Error {

@@ -221,6 +221,22 @@ fn what_is_not_there_is_not_found() {
 }
 
 #[test]
+fn what_comes_after_a_delete_without_bringing_the_memory_back_is_not_shown() {
+    let mut world = World::new();
+    world.remember(vec![draft(1, json!("a"))]);
+    forget(&world, &named(1)).expect("written");
+    world.remember(vec![Draft { kind: EventType::Updated, ..draft(1, json!("late")) }]);
+    world.project();
+    let history = world.run(world.engine.history(id(1))).expect("remembered");
+    assert_eq!(history.iter().map(|entry| entry.payload.clone()).collect::<Vec<_>>(), [None, None, None]);
+    world.remember(vec![draft(1, json!("again"))]);
+    world.project();
+    let history = world.run(world.engine.history(id(1))).expect("remembered");
+    let shown: Vec<_> = history.iter().map(|entry| entry.payload.clone()).collect();
+    assert_eq!(shown, [None, None, None, Some(json!("again"))]);
+}
+
+#[test]
 fn replacing_creates_what_is_unknown_when_its_namespace_is_named() {
     let mut world = World::new();
     let error = replace(&world, &target(1), json!("a"), Context::default()).expect_err("unknown");
