@@ -169,6 +169,18 @@ impl Worker {
         Self { projector, partition, session: None, failures: 0, batch_records, paused: None }
     }
 
+    /// Takes the partition: nothing may be read from the stores before, because until then the index may
+    /// lack what the records hold, and nothing may be appended, because the log may be the wrong one.
+    ///
+    /// # Errors
+    /// Why it cannot be taken: `log_replaced`, `corrupt`, or what a port answered with.
+    pub async fn take(&mut self) -> Result<(), Error> {
+        match self.step().await {
+            Step::Failed { error, .. } | Step::Released(error) | Step::Halted(error) => Err(error),
+            Step::Claimed { .. } | Step::Projected { .. } | Step::Flushed | Step::Idle => Ok(()),
+        }
+    }
+
     /// Makes one transition. Dropping the future at any point is a crash, and safe.
     pub async fn step(&mut self) -> Step {
         let result = match &self.session {

@@ -8,10 +8,12 @@ use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::{Embedder, Identity};
 use soma_core::engine::Engine;
 use soma_core::error::Code;
+use soma_core::ids::LogId;
 use soma_core::index::VectorIndex;
+use soma_core::log::EventLog as _;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector, Worker};
-use soma_core::store::{Projecting as _, ProjectorName};
+use soma_core::store::{PositionRow, Progress as _, Projecting as _, ProjectorName};
 use soma_core::{Error, Result};
 use soma_embedded::directory;
 use soma_embedded::journal::Journal;
@@ -56,6 +58,8 @@ pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Ar
     let met = |error| Error::new(Code::Internal, "opening the stores met a defect").because(error);
     let Stores { directory, journal, records, index, filled } = opening.await.map_err(met)??;
     let name = ProjectorName::memory();
+    let positions = records.positions().await?;
+    refuse_foreign_records(&positions, journal.id(), &directory)?;
     if filled == vectors::Opened::Fresh {
         // The points are made anew from the records when the projector takes its partition.
         records.forget_indexed(&name).await?;
@@ -84,6 +88,23 @@ pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Ar
         value_bytes_max,
     };
     Ok(Opened { engine, projector, journal, records, directory })
+}
+
+/// Refuses records that were made from another journal: this one was lost or replaced, and going on
+/// would show memories that no log knows.
+fn refuse_foreign_records(positions: &[PositionRow], journal: &LogId, directory: &DataDir) -> Result<()> {
+    let Some(foreign) = positions.iter().find(|row| row.log != *journal) else { return Ok(()) };
+    if positions.iter().any(|row| row.log == *journal) {
+        return Ok(());
+    }
+    let (path, was) = (directory.path().display(), &foreign.log);
+    Err(Error::new(
+        Code::LogReplaced,
+        format!("the records in {path} were made from journal {was}, but journal.db is another one ({journal})"),
+    )
+    .remedy(
+        "put the journal back that belongs to them; or, to begin with this journal, move records.db away and keep it",
+    ))
 }
 
 /// Opens what lies in a data directory. Takes as long as the index is large.

@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::codec;
 use crate::fold::State;
 use crate::ids::{LogId, MemoryId, Partition};
+use crate::index::VectorIndex;
 use crate::log::{Bounds, ReadLimit};
 use crate::store::{Claim, Claimed, LastEvent};
 
@@ -76,11 +77,12 @@ fn replaced(log: &LogId, bounds: Bounds, what: &str) -> Error {
 
 /// Rewrites from the records the points that the index may have forgotten.
 async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Result<(), Failure> {
-    let Some(index) = &projector.index else { return Ok(()) };
-    if claimed.indexed >= claimed.next {
+    let Some(index) = projector.index.as_ref().filter(|_| claimed.next > 0) else { return Ok(()) };
+    let lacking = lacks_points(projector, index.as_ref(), claimed).await?;
+    if claimed.indexed >= claimed.next && !lacking {
         return Ok(());
     }
-    let whole = |bounds: Bounds| claimed.indexed == 0 || claimed.indexed < bounds.first;
+    let whole = |bounds: Bounds| lacking || claimed.indexed == 0 || claimed.indexed < bounds.first;
     if !whole(bounds) {
         rewrite_named(projector, claimed).await?;
     }
@@ -92,6 +94,16 @@ async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Res
     index.flush().await.map_err(Failure::of(Component::VectorIndexer))?;
     let marked = projector.store.mark_indexed(&claimed.claim, claimed.next).await;
     marked.map_err(Failure::of(Component::KvWriter))
+}
+
+/// Whether the index holds fewer points than there are memories by more than it may have forgotten:
+/// somebody lost its files. Other projectors at work may make this true for a moment; then the points
+/// are rewritten for nothing.
+async fn lacks_points(projector: &Projector, index: &dyn VectorIndex, claimed: &Claimed) -> Result<bool, Failure> {
+    let forgotten = claimed.next.saturating_sub(claimed.indexed);
+    let memories = projector.store.counts().await.map_err(Failure::of(Component::KvWriter))?.memories;
+    let points = index.count().await.map_err(Failure::of(Component::VectorIndexer))?;
+    Ok(points.saturating_add(forgotten) < memories)
 }
 
 /// The points of every memory that the log names between what is durable and the position.

@@ -133,7 +133,9 @@ impl Here {
         let told = Told::new(&metrics, &health);
         let opened = runtime.block_on(wiring::open(config, told, clock))?;
         let stop = CancellationToken::new();
-        let projector = runtime.spawn(opened.worker().run(stop.clone()));
+        let mut worker = opened.worker();
+        runtime.block_on(worker.take())?;
+        let projector = runtime.spawn(worker.run(stop.clone()));
         health.enter(Phase::Running);
         let local = Local::new(crate::http::App::new(config, &opened.engine, metrics, health));
         let here = Self { runtime, local, stop, projector, opened };

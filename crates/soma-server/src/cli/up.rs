@@ -1,7 +1,9 @@
 //! `soma up`: API and projector in one process.
 //!
 //! Ports are bound before anything is opened, so an address in use is known at once and nobody is
-//! turned away while the stores open. The probes of the metrics port answer from then on.
+//! turned away while the stores open. The probes of the metrics port answer from then on. The API
+//! answers once the projector has taken its partition: the log is the one that the records were made
+//! from, and the index holds what the records hold.
 
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
@@ -92,9 +94,11 @@ async fn serve_all(config: Config) -> Result<()> {
 
     let told = Told::new(&metrics, &health);
     let opened = unless_signalled(&mut signals, wiring::open(&config, told, Arc::clone(&clock))).await?;
+    let mut worker = opened.worker();
+    unless_signalled(&mut signals, worker.take()).await?;
     let published = opened.publish_address(&api_url)?;
     let stop = supervisor.stop(Stage::Projecting);
-    supervisor.spawn(Stage::Projecting, "projector", opened.worker().run(stop));
+    supervisor.spawn(Stage::Projecting, "projector", worker.run(stop));
     let stop = supervisor.stop(Stage::Projecting);
     supervisor.spawn(Stage::Projecting, "lag watch", watch_lag(opened.engine.clone(), Arc::clone(&metrics), stop));
 

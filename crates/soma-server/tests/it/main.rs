@@ -11,3 +11,4 @@ mod harness;
 mod http;
 mod metrics;
 mod process;
+mod restart;
