@@ -3,8 +3,9 @@
 //! The engine appends events and reads stores; it never writes a store. It knows no surface: what a
 //! repeated request is recognised by comes in as plain parts ([`Key`]).
 //!
-//! `write.rs` appends, `change.rs` replaces and deletes, `read.rs` waits and reads, `list.rs` makes pages.
+//! `admission.rs` says who may write under an id, `write.rs` appends, `change.rs` replaces and deletes, `read.rs` waits and reads, `list.rs` makes pages.
 
+mod admission;
 mod change;
 mod list;
 mod read;
@@ -26,6 +27,7 @@ use crate::memory::{HistoryEntry, Memory};
 use crate::recall;
 use crate::store::{Counts, MemoryStore, NamespaceCount, ProjectorName};
 
+pub use admission::Derived;
 pub use change::{Forgotten, Replacement, Selection, Target};
 pub use list::{ListRequest, Page};
 
@@ -136,8 +138,12 @@ impl Engine {
     /// With a key in `context`, event and memory ids follow from it and the draft's place in the
     /// list, so repeating the call gives the first answers again. Ids that a draft names stand.
     ///
+    /// A derived id (version 5) in a draft is the caller's own derivation: surfaces take explicit ids
+    /// by [`MemoryId::parse_explicit`].
+    ///
     /// # Errors
-    /// Per item as [`Draft::build`] and [`Engine::append`]; for the whole call as [`Engine::append`].
+    /// Per item as [`Draft::build`] and [`Engine::append`], and `namespace_mismatch` when the records
+    /// know that the memory is another namespace's; for the whole call as [`Engine::append`].
     pub async fn remember(&self, drafts: Vec<Draft>, context: Context<'_>) -> Result<Vec<Result<Written>>> {
         write::remember(self, drafts, context).await
     }
@@ -145,8 +151,8 @@ impl Engine {
     /// Replaces the content of a memory; creates it when it is unknown and its namespace is named.
     ///
     /// # Errors
-    /// `not_found` when it is deleted, or unknown and without a namespace; `namespace_mismatch`;
-    /// else as [`Engine::remember`].
+    /// `not_found` when it is deleted, or unknown and without a namespace; `namespace_mismatch`; `schema`
+    /// and `position_not_reached` as [`Engine::publish`] for a derived id; else as [`Engine::remember`].
     pub async fn replace(&self, target: &Target, replacement: Replacement, context: Context<'_>) -> Result<Written> {
         change::replace(self, target, replacement, context).await
     }
@@ -155,8 +161,8 @@ impl Engine {
     /// named, so that a delete can precede what it deletes.
     ///
     /// # Errors
-    /// `not_found` when it is unknown and without a namespace; `namespace_mismatch`; else as
-    /// [`Engine::append`].
+    /// `not_found` when it is unknown and without a namespace; `namespace_mismatch`; `schema` and
+    /// `position_not_reached` as [`Engine::publish`] for a derived id; else as [`Engine::append`].
     pub async fn forget(&self, target: &Target, context: Context<'_>) -> Result<Written> {
         change::forget(self, target, context).await
     }
@@ -213,7 +219,32 @@ impl Engine {
         read::status(self).await
     }
 
-    /// Appends events, durably, in order. An event whose id the log already holds is answered with
+    /// Appends events that somebody else made: what [`Engine::append`] does, behind a look at the
+    /// records.
+    ///
+    /// # Errors
+    /// Per item `namespace_mismatch` when the records know that the memory is another namespace's;
+    /// with [`Derived::Checked`] also `schema` for a derived memory id that neither the log nor the
+    /// event explains, and `position_not_reached` when the stores are too far behind to tell. Else as
+    /// [`Engine::append`].
+    pub async fn publish(
+        &self,
+        events: Vec<Event>,
+        derived: Derived,
+        traceparent: Option<&str>,
+    ) -> Result<Vec<Result<Written>>> {
+        write::publish(self, events, derived, traceparent).await
+    }
+
+    /// The end of the log: a position that covers everything that it holds.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    pub async fn end(&self) -> Result<Position> {
+        read::end(self).await
+    }
+
+    /// Appends events, durably, in order, and asks nobody whether they may be. An event whose id the log already holds is answered with
     /// its first place.
     ///
     /// # Errors

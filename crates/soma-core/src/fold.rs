@@ -21,6 +21,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
+use crate::error::{Code, Error};
 use crate::event::{Content, Event, EventType};
 use crate::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Place, Timestamp};
 use crate::memory::Memory;
@@ -202,10 +203,24 @@ pub fn in_order(entries: &[Entry]) -> Vec<&Entry> {
 }
 
 fn namespace_fits(state: Option<&State>, event: &Event) -> bool {
-    match (state.and_then(|s| s.namespace.as_ref()), &event.namespace) {
+    belongs(state.and_then(|state| state.namespace.as_ref()), event)
+}
+
+/// Whether an event may be one of a memory that belongs to `namespace`, if to any yet.
+pub(crate) fn belongs(namespace: Option<&Namespace>, event: &Event) -> bool {
+    match (namespace, &event.namespace) {
         (Some(has), Some(says)) => has == says,
         (None, _) | (_, None) => true,
     }
+}
+
+/// What the writer of an event is told whose memory belongs to another namespace.
+pub(crate) fn mismatch(event: &Event) -> Error {
+    let says = event.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
+    let what = format!("memory {} belongs to another namespace than {says:?}", event.id);
+    Error::new(Code::NamespaceMismatch, what)
+        .at("namespace")
+        .remedy("write it under the namespace of its first event, or under another id")
 }
 
 /// An entry with what orders it.

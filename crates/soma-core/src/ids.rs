@@ -88,6 +88,12 @@ impl MemoryId {
             _ => refuse("is not a UUID of version 4 or 7", "choose version 4 or 7, or leave the id out"),
         }
     }
+
+    /// Whether it is of version 5, and so says that it follows from what it names.
+    #[must_use]
+    pub fn is_derived(self) -> bool {
+        self.0.get_variant() == Variant::RFC4122 && self.0.get_version_num() == 5
+    }
 }
 
 fn any_spelling(text: &str) -> Option<Uuid> {

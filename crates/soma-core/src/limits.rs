@@ -22,6 +22,8 @@ pub const EXACT_INTEGER_MAX: i64 = 1 << 53;
 pub const COORDINATE_NUMBERS_MAX: usize = 1_024;
 /// The longest text of one position, in bytes.
 pub const POSITION_BYTES_MAX: usize = 64 << 10;
+/// How many occurrences of one imported content are tried to recognise the id that follows from it.
+pub const IMPORT_OCCURRENCES_MAX: u64 = 1_000;
 /// The most items of one batch request.
 pub const BATCH_ITEMS_MAX: usize = 1_000;
 /// The longest idempotency key, in bytes.

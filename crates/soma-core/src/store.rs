@@ -265,6 +265,13 @@ pub trait Reading: Send + Sync {
     /// `unavailable`, `corrupt`.
     async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>>;
 
+    /// Whose these memories are, deleted ones included: the namespace of each that exists, `None` while
+    /// only tombstones have named it. Reads no content.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn owners(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Option<Namespace>>>;
+
     /// Rows in the order of their ids after `after`, deleted ones included, at most `limit`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Context, Engine, Key, Written, write};
+use super::{Context, Engine, Key, Written, admission, write};
 use crate::error::{Code, Error, Result};
 use crate::event::build::Draft;
 use crate::event::{Event, EventType};
@@ -63,7 +63,7 @@ pub(super) async fn replace(
     replacement: Replacement,
     context: Context<'_>,
 ) -> Result<Written> {
-    let state = state(engine, target.id).await?;
+    let state = state(engine, target).await?;
     let namespace = namespace(state.as_ref(), target)?;
     let kind = if state.as_ref().is_some_and(State::is_live) { EventType::Updated } else { EventType::Created };
     let draft = Draft {
@@ -104,7 +104,7 @@ async fn answered(engine: &Engine, event: &Event) -> Option<Result<Written>> {
 }
 
 pub(super) async fn forget(engine: &Engine, target: &Target, context: Context<'_>) -> Result<Written> {
-    let state = state(engine, target.id).await?;
+    let state = state(engine, target).await?;
     let namespace = namespace(state.as_ref(), target)?;
     let event_id = context.key.map(|key| key.item(&namespace, 0).event_id());
     let draft = Draft { event_id, ..Draft::deleted(namespace, target.id) };
@@ -151,8 +151,20 @@ fn deletion(engine: &Engine, memory: &Memory, key: Option<Key<'_>>) -> Result<Ev
     draft.build(&*engine.clock)
 }
 
-async fn state(engine: &Engine, id: MemoryId) -> Result<Option<State>> {
-    Ok(engine.store.states(&[id]).await?.into_iter().next())
+/// The memory's row. A derived id has to have one, at the end of the log at the latest: nobody may
+/// write first under an id that another namespace can come to.
+async fn state(engine: &Engine, target: &Target) -> Result<Option<State>> {
+    let read = async || Ok::<_, Error>(engine.store.states(&[target.id]).await?.into_iter().next());
+    let state = read().await?;
+    if state.is_some() || !target.id.is_derived() {
+        return Ok(state);
+    }
+    admission::reach_end(engine, target.id).await?;
+    match read().await? {
+        // Without a namespace there is nothing to write either way: it is not known.
+        None if target.namespace.is_some() => Err(admission::underived(target.id)),
+        state => Ok(state),
+    }
 }
 
 /// The memory's namespace: the record's, which a named one must equal; else the named one.

@@ -90,6 +90,12 @@ pub(super) async fn position(engine: &Engine) -> Result<Position> {
     Ok(Position(rows.map(|row| ((row.log, row.partition), row.next)).collect()))
 }
 
+pub(super) async fn end(engine: &Engine) -> Result<Position> {
+    let log = engine.log.id();
+    let bounds = engine.log.bounds().await?.into_iter().filter(|bounds| bounds.next > bounds.first);
+    Ok(Position(bounds.map(|bounds| ((log.clone(), bounds.partition), bounds.next)).collect()))
+}
+
 pub(super) async fn status(engine: &Engine) -> Result<Status> {
     let rows = engine.store.positions().await?.into_iter().filter(|row| row.projector == engine.projector);
     let mut partitions: BTreeMap<(LogId, Partition), PartitionStatus> =

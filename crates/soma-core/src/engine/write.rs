@@ -3,6 +3,9 @@
 //! An event that the log has already is no error when it says the same: its writer did not hear the
 //! first answer. It is compared here, because only here is it known what was meant.
 
+use std::collections::BTreeSet;
+
+use super::admission::{self, Derived};
 use super::{Context, Engine, Written};
 use crate::error::{Code, Error, Result};
 use crate::event::build::{self, Draft};
@@ -16,8 +19,29 @@ pub(super) async fn remember(
     drafts: Vec<Draft>,
     context: Context<'_>,
 ) -> Result<Vec<Result<Written>>> {
-    let events = drafts.into_iter().enumerate().map(|(item, draft)| event(engine, draft, context, item)).collect();
+    let mut named = BTreeSet::new();
+    let build = |(item, draft): (usize, Draft)| {
+        // An id that is drawn here is nobody's yet.
+        let is_named = draft.id.is_some() || draft.coordinate.is_some() || context.key.is_some();
+        let event = event(engine, draft, context, item)?;
+        if is_named {
+            named.insert(event.id);
+        }
+        Ok(event)
+    };
+    let events = drafts.into_iter().enumerate().map(build).collect();
+    let events = admission::remembered(engine, events, &named).await?;
     append_valid(engine, events, context.traceparent).await
+}
+
+pub(super) async fn publish(
+    engine: &Engine,
+    events: Vec<Event>,
+    derived: Derived,
+    traceparent: Option<&str>,
+) -> Result<Vec<Result<Written>>> {
+    let events = admission::published(engine, events, derived).await?;
+    append_valid(engine, events, traceparent).await
 }
 
 pub(super) async fn append(

@@ -92,6 +92,15 @@ pub fn import_memory_id(namespace: &Namespace, canonical_json: &str, occurrence:
     MemoryId(imported(MEMORY, namespace, canonical_json, occurrence))
 }
 
+/// Whether this is the memory that an import makes of a content of the namespace, at one of its first
+/// [`limits::IMPORT_OCCURRENCES_MAX`] occurrences.
+#[must_use]
+pub fn is_import_memory(namespace: &Namespace, canonical_json: &str, id: MemoryId) -> bool {
+    let hash = sha256_hex(canonical_json.as_bytes());
+    let nth = |n: u64| derived(&[MEMORY, namespace.as_str(), IMPORT, &hash, &n.to_string()]);
+    (1..=limits::IMPORT_OCCURRENCES_MAX).any(|n| nth(n) == id.0)
+}
+
 fn imported(what: &str, namespace: &Namespace, canonical_json: &str, occurrence: u64) -> Uuid {
     let hash = sha256_hex(canonical_json.as_bytes());
     derived(&[what, namespace.as_str(), IMPORT, &hash, &occurrence.to_string()])

@@ -2,9 +2,9 @@
 
 use super::observe::Component;
 use super::{Failure, Projector, Session};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::event::codec;
-use crate::fold::{Entry, Folded, Outcome};
+use crate::fold::{self, Entry, Folded, Outcome};
 use crate::ids::EventId;
 use crate::log::{DeadLetter, Record};
 
@@ -45,7 +45,7 @@ pub(super) async fn put(
     let mut letters = decoded.refused.clone();
     for ((entry, record), outcome) in decoded.entries.iter().zip(&decoded.records).zip(&folded.outcomes) {
         if *outcome == Outcome::NamespaceMismatch {
-            letters.push(letter(projector, record, &mismatch(entry), "fold", Some(entry.event.event_id)));
+            letters.push(letter(projector, record, &fold::mismatch(&entry.event), "fold", Some(entry.event.event_id)));
         }
     }
     letters.sort_by_key(|letter| letter.record.place.offset);
@@ -80,15 +80,6 @@ async fn keep(projector: &Projector, session: &mut Session, letters: Vec<DeadLet
     projector.letters.put(letters).await.map_err(Failure::of(Component::DeadLetters))?;
     session.lettered.extend(offsets);
     Ok(())
-}
-
-fn mismatch(entry: &Entry) -> Error {
-    let event = &entry.event;
-    let says = event.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
-    let what = format!("memory {} belongs to another namespace than {says:?}", event.id);
-    Error::new(Code::NamespaceMismatch, what)
-        .at("namespace")
-        .remedy("write it under the namespace of its first event, or under another id")
 }
 
 fn letter(

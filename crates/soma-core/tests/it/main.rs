@@ -1,5 +1,6 @@
 //! Behaviour of the core through its public interface.
 
+mod admission;
 mod codec;
 mod codec_property;
 mod conformance;

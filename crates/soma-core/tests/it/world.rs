@@ -91,6 +91,25 @@ impl World {
         }
     }
 
+    /// Runs a future to its end while the projector works beside it.
+    pub(crate) fn run_projecting<T>(&mut self, future: impl Future<Output = T>) -> T {
+        let (clock, workers) = (Arc::clone(&self.clock), &mut self.workers);
+        let project = async {
+            loop {
+                for worker in &mut *workers {
+                    worker.step().await;
+                }
+                self.clock.sleep(Duration::from_millis(1)).await;
+            }
+        };
+        clock.block_on(async {
+            tokio::select! {
+                done = future => done,
+                () = project => unreachable!("the projector goes on"),
+            }
+        })
+    }
+
     /// Writes drafts that must succeed.
     pub(crate) fn remember(&self, drafts: Vec<Draft>) -> Vec<Written> {
         let answers = self.run(self.engine.remember(drafts, Context::default())).expect("the log is there");

@@ -1,14 +1,14 @@
 //! Rows by id.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 use soma_core::error::Result;
 use soma_core::fold::{Entry, State};
-use soma_core::ids::{EventId, MemoryId};
+use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::store::{Loaded, StoredEvent};
 
-use super::row::{self, ENTRY, STATE};
+use super::row::{self, Cells, ENTRY, STATE};
 use crate::sqlite::Database;
 
 pub(super) fn load(
@@ -42,6 +42,25 @@ pub(super) fn states(database: &Database, connection: &Connection, ids: &[Memory
         }
     }
     Ok(states)
+}
+
+/// The namespaces of those that exist.
+pub(super) fn owners(
+    database: &Database,
+    connection: &Connection,
+    ids: &[MemoryId],
+) -> Result<HashMap<MemoryId, Option<Namespace>>> {
+    let failing = database.failing("read");
+    let sql = "SELECT id, namespace FROM memories WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let mut owners = HashMap::new();
+    for id in ids {
+        let mut rows = statement.query([id.0.as_bytes()]).map_err(&failing)?;
+        if let Some(row) = rows.next().map_err(&failing)? {
+            owners.insert(*id, Cells { database, row, table: "memories" }.namespace(1)?);
+        }
+    }
+    Ok(owners)
 }
 
 /// In the order in which they were staged.

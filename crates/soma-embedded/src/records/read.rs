@@ -1,5 +1,7 @@
 //! Everybody else's side.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use rusqlite::Connection;
 use soma_core::error::Result;
@@ -34,6 +36,11 @@ impl Reading for Records {
     async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
         let (database, ids) = (self.shared.database.clone(), ids.to_vec());
         self.read(move |connection| load::states(&database, connection, &ids)).await
+    }
+
+    async fn owners(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Option<Namespace>>> {
+        let (database, ids) = (self.shared.database.clone(), ids.to_vec());
+        self.read(move |connection| load::owners(&database, connection, &ids)).await
     }
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {

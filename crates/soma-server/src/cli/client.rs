@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::http::health::{Health, Phase};
-use crate::http::local::Local;
+use crate::http::local::{Local, Reply};
 use crate::metrics::Metrics;
 use crate::observe::Told;
 use crate::wiring::{self, Opened};
@@ -80,11 +80,19 @@ impl Client {
     /// # Errors
     /// Whatever the other side answers; `unavailable` when it does not.
     pub(super) fn call(&self, call: &Call<'_>) -> Result<Value> {
-        let (status, body) = match self {
+        self.reply(call).map(|reply| reply.body)
+    }
+
+    /// The same, with what stands beside the body.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(super) fn reply(&self, call: &Call<'_>) -> Result<Reply> {
+        let reply = match self {
             Self::Remote(remote) => remote.call(call)?,
             Self::Here(here) => here.call(call)?,
         };
-        if (200..300).contains(&status) { Ok(body) } else { Err(problem(status, &body)) }
+        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(problem(reply.status, &reply.body)) }
     }
 
     /// Ends what was begun here.
@@ -139,8 +147,11 @@ impl Here {
         health.enter(Phase::Running);
         let local = Local::new(crate::http::App::new(config, &opened.engine, metrics, health));
         let here = Self { runtime, local, stop, projector, opened };
-        here.catch_up()?;
-        Ok(here)
+        match here.catch_up() {
+            Ok(()) => Ok(here),
+            // What stopped the projector says more than that the stores stay behind.
+            Err(error) => here.close().and(Err(error)),
+        }
     }
 
     /// Waits until the stores show all that the log holds.
@@ -148,10 +159,7 @@ impl Here {
         const PATIENCE: Duration = Duration::from_secs(1);
         let engine = &self.opened.engine;
         self.runtime.block_on(async {
-            let mut end = soma_core::ids::Position::default();
-            for bounds in engine.log.bounds().await?.into_iter().filter(|bounds| bounds.next > bounds.first) {
-                end.0.insert((engine.log.id().clone(), bounds.partition), bounds.next);
-            }
+            let end = engine.end().await?;
             if end.is_empty() {
                 return Ok(());
             }
@@ -166,7 +174,7 @@ impl Here {
         })
     }
 
-    fn call(&self, call: &Call<'_>) -> Result<(u16, Value)> {
+    fn call(&self, call: &Call<'_>) -> Result<Reply> {
         let body = call.body.as_ref().map(|body| body.to_string().into_bytes());
         self.runtime.block_on(self.local.call(call.method, call.target, body))
     }

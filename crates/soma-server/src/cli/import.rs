@@ -3,6 +3,9 @@
 //! A line is an event when it is an object with `event_id` and `type`, else a payload. The event of a
 //! payload, and its memory, have ids that follow from the content and from how often the same
 //! content has come before in the file. So importing the same file again adds nothing.
+//!
+//! Events may carry derived ids that nothing in them explains: an export does. They are brought back as a
+//! restore.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,7 +17,7 @@ use serde_json::{Value, json};
 use soma_core::clock::Clock as _;
 use soma_core::error::Code;
 use soma_core::event::derive;
-use soma_core::ids::Namespace;
+use soma_core::ids::{MemoryId, Namespace};
 use soma_core::{Error, Result, json as bounded, limits};
 
 use super::client::{Call, Client};
@@ -65,19 +68,35 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     import.send(out)?;
     let visible = import.wait()?;
     import.client.close()?;
-    let Tally { stored, refused, position } = import.tally;
-    let lines = stored + refused;
-    out.result(
-        &json!({ "lines": lines, "stored": stored, "refused": refused, "position": position, "visible": visible }),
-        || {
-            if visible {
-                format!("{stored} lines stored, {refused} refused")
-            } else {
-                format!("{stored} lines are durable and will be found in a while, {refused} refused")
-            }
-        },
-    );
+    let tally = import.tally;
+    let Tally { stored, repeated, refused, ref position, .. } = tally;
+    let answer = json!({
+        "lines": stored + refused, "stored": stored, "new": stored - repeated, "already_there": repeated,
+        "refused": refused, "position": position, "visible": visible,
+    });
+    out.result(&answer, || words(&tally, visible));
     Ok(if refused == 0 { ExitCode::SUCCESS } else { exit::FOUND.into() })
+}
+
+fn words(tally: &Tally, visible: bool) -> String {
+    let Tally { stored, repeated, refused, events, .. } = tally;
+    let what = match (*events, *stored) {
+        (0, 1) => "memory",
+        (0, _) => "memories",
+        (_, 1) => "line",
+        _ => "lines",
+    };
+    let mut words = match repeated {
+        0 => format!("imported {stored} {what}"),
+        _ => format!("{} new, {repeated} already there", stored - repeated),
+    };
+    if *refused > 0 {
+        words.push_str(&format!(", {refused} refused"));
+    }
+    if !visible {
+        words.push_str("; all of it is durable and will be found in a while");
+    }
+    words
 }
 
 fn open(file: &str) -> Result<Box<dyn BufRead>> {
@@ -105,12 +124,18 @@ struct Batch {
     events: Vec<Value>,
     lines: Vec<u64>,
     bytes: usize,
+    /// Whether some derived id of it has to be taken as it is.
+    restore: bool,
 }
 
 #[derive(Default)]
 struct Tally {
     stored: u64,
+    /// How many of the stored were there already.
+    repeated: u64,
     refused: u64,
+    /// How many lines were events.
+    events: u64,
     position: Value,
 }
 
@@ -118,7 +143,13 @@ impl Import {
     fn line(&mut self, number: u64, line: &[u8], out: &Output) -> Result<()> {
         match bounded::parse(line) {
             Ok(value) => {
-                let event = if is_event(&value) { value } else { self.event(value) };
+                let event = if is_event(&value) {
+                    self.tally.events += 1;
+                    self.batch.restore |= MemoryId::parse(text(&value, "id")).is_ok_and(MemoryId::is_derived);
+                    value
+                } else {
+                    self.event(value)
+                };
                 self.batch.events.push(event);
                 self.batch.lines.push(number);
                 self.batch.bytes += line.len();
@@ -135,6 +166,7 @@ impl Import {
         let canonical = bounded::canonical(&payload);
         let occurrence = self.occurrences.entry(digest(&canonical)).or_insert(0);
         *occurrence += 1;
+        self.batch.restore |= *occurrence > limits::IMPORT_OCCURRENCES_MAX;
         json!({
             "event_id": derive::import_event_id(&self.namespace, &canonical, *occurrence),
             "id": derive::import_memory_id(&self.namespace, &canonical, *occurrence),
@@ -146,11 +178,14 @@ impl Import {
     }
 
     fn send(&mut self, out: &Output) -> Result<()> {
-        let Batch { events, lines, .. } = std::mem::take(&mut self.batch);
+        let Batch { events, lines, restore, .. } = std::mem::take(&mut self.batch);
         if events.is_empty() {
             return Ok(());
         }
-        let answer = self.client.call(&Call::post("/v1/events", Value::Array(events)))?;
+        let target = if restore { "/v1/events?restore=true" } else { "/v1/events" };
+        let reply = self.client.reply(&Call::post(target, Value::Array(events)))?;
+        self.tally.repeated += reply.repeated;
+        let answer = reply.body;
         let items = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if items.len() != lines.len() {
             return Err(Error::new(Code::Internal, "the answer does not cover every line"));

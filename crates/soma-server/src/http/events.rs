@@ -1,11 +1,15 @@
 //! `POST /v1/events`: raw events, checked strictly, each answered for itself.
 //!
-//! An event carries its own id, so sending it again is safe without a key.
+//! An event carries its own id, so sending it again is safe without a key. Whoever brings back an export
+//! says `restore=true`: derived ids are then taken as they are.
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
+use soma_core::engine::Derived;
+use soma_core::error::Code;
 use soma_core::event::build;
+use soma_core::{Error, Result};
 
 use super::App;
 use super::params::{Params, no_precondition};
@@ -17,12 +21,23 @@ pub(super) async fn append(State(app): State<App>, uri: Uri, headers: HeaderMap,
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
     let wait = write::wait_stored(&mut params)?;
-    params.finish("wait, wait_ms")?;
+    let derived = derived(params.take("restore").as_deref())?;
+    params.finish("restore, wait, wait_ms")?;
     let body = body::read(body, app.body).await?;
     let items = write::split(&body, &headers)?;
     let max = app.engine.value_bytes_max;
     let mut batch = write::Batch::of(items.into_iter().map(|item| build::strict_bytes(item, max)));
     let context = write::context(&headers, "POST", &uri)?;
-    let written = app.engine.append(batch.take(), context.traceparent).await?;
+    let written = app.engine.publish(batch.take(), derived, context.traceparent).await?;
     Ok(batch.answer(&app.engine, written, wait).await?)
+}
+
+fn derived(restore: Option<&str>) -> Result<Derived> {
+    match restore {
+        None | Some("false") => Ok(Derived::Checked),
+        Some("true") => Ok(Derived::Trusted),
+        Some(other) => Err(Error::new(Code::BadRequest, format!("restore={other} is not known"))
+            .at("restore")
+            .remedy("leave it out, or write restore=true to bring back exported events")),
+    }
 }

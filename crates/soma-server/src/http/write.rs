@@ -1,10 +1,11 @@
 //! What all writes share: append, and wait for the stores when asked.
 //!
-//! A write that waits never un-acknowledges: at the bound it answers 202, because the log has it.
+//! A write that waits never un-acknowledges: at the bound it answers 202, because the log has it. A
+//! repeated write gets the first answer again; that it was one stands in the header [`REPEATED`] alone.
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use soma_core::engine::{Context, Engine, Key, Stored, Written};
@@ -14,6 +15,17 @@ use soma_core::{Error, Result, limits};
 
 use super::params::{Params, header, idempotency_key};
 use super::{problem, shapes};
+
+/// The header of an answer that counts the writes of it which the log had already.
+pub(super) const REPEATED: HeaderName = HeaderName::from_static("soma-repeated");
+
+/// Says how many of the writes were repeated, if any was.
+fn counted(mut response: Response, repeated: usize) -> Response {
+    if repeated > 0 {
+        response.headers_mut().insert(REPEATED, repeated.into());
+    }
+    response
+}
 
 /// How long a write waits for the stores; `None` does not wait.
 pub(super) fn wait_stored(params: &mut Params) -> Result<Option<Duration>> {
@@ -46,7 +58,7 @@ pub(super) async fn answer(
         Some(bound) => stored(engine, written, bound, &mut body).await?.unwrap_or(status),
         None => status,
     };
-    Ok(shapes::answer(status, &Value::Object(body)))
+    Ok(counted(shapes::answer(status, &Value::Object(body)), usize::from(written.repeated)))
 }
 
 /// Says whether the stores have it; another status when they do not.
@@ -103,6 +115,7 @@ impl<T> Batch<T> {
                 Err(error) => return Err(error),
             }
         }
+        let repeated = written.iter().flatten().filter(|written| written.repeated).count();
         let mut written = written.into_iter();
         let mut items = Vec::with_capacity(self.refused.len());
         for refused in self.refused {
@@ -110,7 +123,8 @@ impl<T> Batch<T> {
             let outcome = refused.map_or_else(|| written.next().unwrap_or_else(missing), Err);
             items.push(item(engine, outcome, wait.is_some()).await);
         }
-        Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "position": position })))
+        let response = shapes::answer(StatusCode::OK, &json!({ "items": items, "position": position }));
+        Ok(counted(response, repeated))
     }
 }
 

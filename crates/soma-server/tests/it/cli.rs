@@ -61,12 +61,47 @@ fn importing_a_file_twice_adds_nothing() {
     fs::write(&file, lines).expect("a file");
     let data = directory.path().join("data");
     let file = file.to_str().expect("a path");
-    for _ in 0..2 {
+    for (new, there) in [(5, 0), (0, 5)] {
         let imported = answer(&data, &["import", file, "--namespace", "demo"]);
         assert_eq!((&imported["stored"], &imported["refused"]), (&json!(5), &json!(0)));
+        assert_eq!((&imported["new"], &imported["already_there"]), (&json!(new), &json!(there)));
     }
+    let again = run(&data, &["import", file, "--namespace", "demo"]);
+    assert_eq!(text(&again.stdout), "0 new, 5 already there\n");
     let verified = answer(&data, &["verify"]);
     assert_eq!((&verified["events"], &verified["memories"], &verified["ok"]), (&json!(5), &json!(5), &json!(true)));
+}
+
+#[test]
+fn an_import_says_what_it_made_of_the_lines() {
+    let directory = directory();
+    let file = directory.path().join("lines.jsonl");
+    let server = Server::on(&directory.path().join("data"), &[]);
+    for (lines, words) in [
+        ("{\"a\":1}\n", "imported 1 memory\n"),
+        ("{\"a\":1}\n{\"a\":2}\n{\"a\":2}\n", "2 new, 1 already there\n"),
+        ("3\n4\n", "imported 2 memories\n"),
+    ] {
+        fs::write(&file, lines).expect("a file");
+        let output = run(directory.path(), &["import", file.to_str().expect("a path"), "--url", &server.api]);
+        assert_eq!(text(&output.stdout), words);
+    }
+}
+
+#[test]
+fn an_import_brings_back_events_under_derived_ids() {
+    let directory = directory();
+    let (file, data) = (directory.path().join("export.jsonl"), directory.path().join("data"));
+    let event = |n: u32, kind: &str| {
+        json!({
+            "event_id": format!("0190b8a0-0000-7000-8000-1{n:011}"), "id": "58a4218c-10ab-5c00-8f27-ddd5de717aa2",
+            "namespace": "demo", "type": kind, "timestamp": "2024-01-01T00:00:00Z", "payload": n,
+        })
+    };
+    fs::write(&file, format!("{}\n{}\n", event(1, "created"), event(2, "updated"))).expect("a file");
+    let imported = answer(&data, &["import", file.to_str().expect("a path")]);
+    assert_eq!((&imported["new"], &imported["refused"]), (&json!(2), &json!(0)), "{imported}");
+    assert_eq!(answer(&data, &["get", "58a4218c-10ab-5c00-8f27-ddd5de717aa2"])["payload"], 2);
 }
 
 #[test]

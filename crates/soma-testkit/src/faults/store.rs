@@ -83,6 +83,10 @@ impl Reading for Store {
         self.faults.around("store.states", self.inner.states(ids)).await
     }
 
+    async fn owners(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Option<Namespace>>> {
+        self.faults.around("store.owners", self.inner.owners(ids)).await
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
         self.faults.around("store.scan", self.inner.scan(after, limit)).await
     }

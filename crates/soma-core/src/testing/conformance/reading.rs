@@ -21,6 +21,7 @@ pub async fn reading(make: impl AsyncFn() -> Arc<dyn MemoryStore>) {
     run!(make,
         "an empty store answers with nothing" => starts_empty,
         "states are those asked for, deleted ones included" => reads_states,
+        "owners are those of the memories asked for, deleted ones included" => reads_owners,
         "a scan passes every row once, in the order of ids" => scans,
         "the history of a memory is in the order in which its events count" => tells_history,
         "the history of a deleted memory has no content" => erases_history,
@@ -74,6 +75,16 @@ async fn reads_states(store: &dyn MemoryStore) -> Check {
     states.sort_by_key(|state| state.id);
     let found: Vec<_> = states.iter().map(|state| (state.id, state.is_live())).collect();
     ensure_eq!(found, vec![(memory_id(2), false), (memory_id(3), true)], "the states");
+    Ok(())
+}
+
+async fn reads_owners(store: &dyn MemoryStore) -> Check {
+    let nobody = Event { namespace: None, ..deleted(4, 5) };
+    project(store, vec![created(1, 1, "a"), within(created(2, 2, "b"), "other"), deleted(1, 3), nobody]).await?;
+    let owners = store.owners(&[1, 2, 4, 7].map(memory_id)).await?;
+    let found: Vec<_> = [1, 2, 4, 7].map(|n| owners.get(&memory_id(n)).cloned()).into();
+    let expected = vec![Some(Some(namespace("demo"))), Some(Some(namespace("other"))), Some(None), None];
+    ensure_eq!(found, expected, "the owners");
     Ok(())
 }
 

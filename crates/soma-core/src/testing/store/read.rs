@@ -1,7 +1,7 @@
 //! What everybody else reads.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use async_trait::async_trait;
@@ -59,6 +59,11 @@ impl Reading for Store {
     async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
         let tables = self.tables();
         Ok(ids.iter().filter_map(|id| tables.memories.get(id)).map(|row| row.state.clone()).collect())
+    }
+
+    async fn owners(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Option<Namespace>>> {
+        let states = self.states(ids).await?;
+        Ok(states.into_iter().map(|state| (state.id, state.namespace)).collect())
     }
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 use ureq::Agent;
@@ -10,6 +9,7 @@ use ureq::http::Request;
 
 use super::Call;
 use crate::config::api::{Access, Token};
+use crate::http::local::Reply;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,11 +42,11 @@ impl Remote {
         &self.url
     }
 
-    /// Makes a request; answers with status and body.
+    /// Makes a request.
     ///
     /// # Errors
     /// `unavailable` when there is no answer.
-    pub(in crate::cli) fn call(&self, call: &Call<'_>) -> Result<(u16, Value)> {
+    pub(in crate::cli) fn call(&self, call: &Call<'_>) -> Result<Reply> {
         let silent = |error: &dyn std::fmt::Display| {
             Error::new(Code::Unavailable, format!("there is no answer from {}: {error}", self.url))
                 .remedy("check that the server runs (soma health), or name another with --url")
@@ -61,9 +61,9 @@ impl Remote {
             .body(body)
             .map_err(|error| Error::new(Code::BadRequest, format!("a request cannot be made: {error}")))?;
         let mut response = self.agent.run(request).map_err(|error| silent(&error))?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
         let bytes = bytes.map_err(|error| silent(&error))?;
-        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+        Ok(Reply::new(status, &headers, &bytes))
     }
 }
