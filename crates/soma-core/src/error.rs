@@ -76,6 +76,8 @@ codes! {
     StoreRejected = "store_rejected" => Invalid,
     /// A request is malformed outside its event: a parameter, a header, a body.
     BadRequest = "bad_request" => Invalid,
+    /// The target of the request is longer than the limit.
+    UriTooLong = "uri_too_long" => Invalid,
     /// The route knows other methods only.
     MethodNotAllowed = "method_not_allowed" => Invalid,
     /// The request did not arrive in time.

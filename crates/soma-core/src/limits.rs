@@ -32,6 +32,8 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const TOP_K_MAX: usize = 1_000;
 /// Hits of a recall that names no number.
 pub const TOP_K_DEFAULT: usize = 10;
+/// The longest target (path and query) of a request, in bytes.
+pub const TARGET_BYTES_MAX: usize = 32 << 10;
 /// The longest query text, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 << 10;
 /// Candidates taken from each list at recall, at least.

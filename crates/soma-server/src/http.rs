@@ -1,15 +1,17 @@
 //! The HTTP API: requests in, calls of the engine, JSON out.
 //!
 //! Nothing outside this folder knows HTTP. Handlers parse, call [`Engine`] and shape the answer; they
-//! decide nothing about memories. Routes are listed once, in [`router`].
+//! decide nothing about memories. Routes are listed once, in [`endpoints`].
 
 pub(crate) mod access;
 pub(crate) mod body;
+mod endpoint;
 mod events;
 pub(crate) mod health;
 mod list;
 pub(crate) mod local;
 mod memories;
+mod openapi;
 mod params;
 pub(crate) mod problem;
 mod recall;
@@ -20,21 +22,24 @@ mod verify;
 mod watch;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::MethodRouter;
 use soma_core::Error;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
 use soma_core::ids::Namespace;
+use soma_core::limits;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
 use crate::config::api::Access;
 use crate::metrics::Metrics;
+use endpoint::Endpoint;
 use health::Health;
 use problem::Problem;
 
@@ -73,38 +78,55 @@ impl App {
     }
 }
 
+/// Every route of the API port, in the order in which documents list them.
+fn endpoints() -> Vec<Endpoint> {
+    let groups = [
+        memories::endpoints(),
+        list::endpoints(),
+        events::endpoints(),
+        recall::endpoints(),
+        status::endpoints(),
+        verify::endpoints(),
+        health::endpoints(),
+        openapi::endpoints(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
 /// All routes of the API port.
 pub(crate) fn router(app: App, access: Access) -> Router {
-    let guarded = Router::new()
-        .route("/v1/memories", post(memories::create).get(list::list).delete(list::delete).fallback(wrong_method))
-        .route("/v1/memories/batch", post(memories::batch).fallback(wrong_method))
-        .route(
-            "/v1/memories/{id}",
-            get(memories::read).put(memories::replace).delete(memories::delete).fallback(wrong_method),
-        )
-        .route("/v1/memories/{id}/history", get(memories::history).fallback(wrong_method))
-        .route("/v1/events", post(events::append).fallback(wrong_method))
-        .route("/v1/recall", post(recall::recall).fallback(wrong_method))
-        .route("/v1/namespaces", get(status::namespaces).fallback(wrong_method))
-        .route("/v1/stats", get(status::stats).fallback(wrong_method))
-        .route("/v1/status", get(status::status).fallback(wrong_method))
-        .route("/v1/verify", post(verify::verify).fallback(wrong_method))
-        .route("/metrics", get(health::metrics).fallback(wrong_method))
-        .route_layer(middleware::from_fn_with_state(access, access::guard));
-    let open = Router::new()
-        .route("/livez", get(health::live).fallback(wrong_method))
-        .route("/healthz", get(health::live).fallback(wrong_method))
-        .route("/readyz", get(health::ready).fallback(wrong_method))
-        .route("/health", get(health::ready).fallback(wrong_method));
-    watch::expect_routes(&app.metrics);
+    let endpoints = endpoints();
+    watch::expect_routes(&app.metrics, &endpoints);
     let metrics = Arc::clone(&app.metrics);
-    guarded
-        .merge(open)
+    let mut paths: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
+    for endpoint in endpoints {
+        let gate = access::Gate { access: access.clone(), right: endpoint.right };
+        let serve = endpoint.serve.route_layer(middleware::from_fn_with_state(gate, access::guard));
+        let known = paths.remove(endpoint.path).unwrap_or_default();
+        paths.insert(endpoint.path, known.merge(serve));
+    }
+    let router = Router::new();
+    let router = paths.into_iter().fold(router, |all, (path, serve)| all.route(path, serve.fallback(wrong_method)));
+    router
         .fallback(no_route)
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(bounded_target))
         .layer(middleware::from_fn_with_state(metrics, watch::watch))
         .with_state(app)
+}
+
+/// Refuses a target that no client of ours would write.
+async fn bounded_target(request: axum::extract::Request, next: middleware::Next) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    let uri = request.uri();
+    let bytes = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if bytes <= limits::TARGET_BYTES_MAX {
+        return next.run(request).await;
+    }
+    let message =
+        format!("the target of the request has {bytes} bytes, at most {} are allowed", limits::TARGET_BYTES_MAX);
+    Problem(Error::new(Code::UriTooLong, message).remedy("ask in a body, by POST /v1/recall")).into_response()
 }
 
 async fn no_route(uri: axum::http::Uri) -> Problem {

@@ -1,5 +1,6 @@
 //! The verbs. One build profile, `--release`, serves all of them, so nothing is built twice.
 
+use std::process::Command;
 use std::time::Instant;
 
 use crate::cargo::{self, Result};
@@ -14,6 +15,8 @@ const USAGE: &str = "usage: cargo x <verb>
   structure        the rules of the house alone; takes a second
   test [filter]    every test of the workspace; with a filter, those whose name contains it
   bless            write the golden files anew from what the code does
+  fuzz-http [s]    fuzz the HTTP surface of the real binary from its own OpenAPI document for so many
+                   seconds, 120 unless told; needs python3 and a package index
   bench [filter]   the benchmarks
   deny             licences, sources, bans and advisories of all dependencies (cargo-deny)
   fmt              format the code";
@@ -27,6 +30,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         ["test"] => test(&[]),
         ["test", filter] => test(&[filter]),
         ["bless"] => bless(),
+        ["fuzz-http", rest @ ..] => fuzz_http(rest),
         ["bench"] => bench(&[]),
         ["bench", filter] => bench(&[filter]),
         ["deny"] => deny::run(),
@@ -99,6 +103,13 @@ fn bless() -> Result<()> {
     cargo::run(command)?;
     println!("golden files written; read what `git diff` shows before you commit it");
     Ok(())
+}
+
+/// The fuzzer builds the binary itself, into the folder that this one was built into.
+fn fuzz_http(args: &[&str]) -> Result<()> {
+    let mut command = Command::new(cargo::root()?.join("scripts/fuzz-http"));
+    command.args(args).current_dir(cargo::root()?).env("CARGO_TARGET_DIR", cargo::target()?);
+    cargo::run(command)
 }
 
 fn bench(filter: &[&str]) -> Result<()> {

@@ -6,15 +6,54 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
+use serde_json::{Value, json};
 use soma_core::engine::Derived;
 use soma_core::error::Code;
 use soma_core::event::build;
 use soma_core::{Error, Result};
 
 use super::App;
-use super::params::{Params, no_precondition};
+use super::endpoint::{Endpoint, Param, Right, Verb};
+use super::openapi::schema;
+use super::params::{Params, no_precondition, told};
 use super::problem::Answer;
 use super::{body, write};
+
+/// What is told about this route.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Verb::Post, "/v1/events", append)
+            .needs(Right::Write)
+            .about("append", "append up to 1000 raw events", "Each is checked against the schema of an event and answered for itself, in order. An event carries its own id, so sending it again is safe.")
+            .takes([Param::query(
+                "restore",
+                "whether derived ids are taken as they are, to bring back an export; for operators",
+                json!({ "type": "string", "enum": ["true", "false"], "default": "false" }),
+            )])
+            .takes(told::writes())
+            .reads(write::batch_body(&event()))
+            .answers(write::told(200, "what became of each, in order", "Batch"))
+            .fails(&[Code::PreconditionUnsupported, Code::StorageFull, Code::PositionNotReached]),
+    ]
+}
+
+/// An event as `schemas/memory.event.json` has it.
+fn event() -> Value {
+    schema::closed(
+        &["event_id", "id", "namespace", "type", "timestamp", "payload"],
+        json!({
+            "event_id": schema::any_uuid(),
+            "id": schema::any_uuid(),
+            "namespace": schema::of("Namespace"),
+            "type": { "type": "string", "enum": ["created", "updated", "deleted"] },
+            "timestamp": { "type": "string", "format": "date-time" },
+            "payload": schema::of("Json"),
+            "importance": schema::importance(),
+            "embedding": schema::embedding(),
+            "model_revision": schema::model_revision(),
+        }),
+    )
+}
 
 /// `POST /v1/events`
 pub(super) async fn append(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {

@@ -13,6 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
+use super::openapi::schema;
 use super::{App, shapes};
 use crate::metrics::Metrics;
 use crate::metrics::expose::Format;
@@ -85,6 +87,50 @@ impl Health {
         }
         response
     }
+}
+
+/// What is told about these routes.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let alive = || schema::answer(json!({ "status": { "type": "string", "enum": ["alive"] } }));
+    let state = |words: &[&str]| {
+        schema::answer(json!({
+            "status": { "type": "string", "enum": words },
+            "unavailable": { "type": "object", "additionalProperties": { "type": "string" }, "description": "what is away, with the reason" },
+        }))
+    };
+    let live = |path, id| {
+        Endpoint::new(Verb::Get, path, live).about(id, "whether the process answers", "").answers(Told::json(
+            200,
+            "it does",
+            alive(),
+        ))
+    };
+    let ready = |path, id| {
+        Endpoint::new(Verb::Get, path, ready)
+            .about(id, "whether it can do its work", "While a dependency is away the answer names it.")
+            .answers(Told::json(200, "it can", state(&["ready"])))
+            .answers(
+                Told::json(503, "it cannot", state(&["starting", "unavailable", "stopping"]))
+                    .with("Retry-After", "seconds to wait before another attempt"),
+            )
+    };
+    vec![
+        live("/livez", "livez"),
+        live("/healthz", "healthz"),
+        ready("/readyz", "readyz"),
+        ready("/health", "health"),
+        Endpoint::new(Verb::Get, "/metrics", metrics)
+            .needs(Right::Admin)
+            .about(
+                "metrics",
+                "what the process counts",
+                "Prometheus text, or OpenMetrics if that is accepted. The metrics port answers it without a token.",
+            )
+            .answers(Told::text(
+                "the metrics",
+                &[Format::Prometheus.content_type(), Format::OpenMetrics.content_type()],
+            )),
+    ]
 }
 
 /// `GET /livez`, `/healthz`

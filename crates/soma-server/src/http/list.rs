@@ -11,9 +11,65 @@ use soma_core::store::Order;
 use soma_core::{Error, Result, json as bounded, limits};
 
 use super::App;
-use super::params::{Params, no_precondition};
+use super::endpoint::{Answer as Told, Endpoint, Param, Right, Verb};
+use super::openapi::schema;
+use super::params::{Params, no_precondition, told};
 use super::problem::Answer;
 use super::{shapes, write};
+
+/// What is told about these routes.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let filter = || Param::query_json("filter", "only memories that match: JSON, URL-encoded", schema::of("Filter"));
+    let deleted = schema::answer(json!({
+        "deleted": schema::count("how many memories it deleted"), "position": schema::of("Position"),
+    }));
+    vec![
+        Endpoint::new(Verb::Get, "/v1/memories", list)
+            .needs(Right::Read)
+            .about(
+                "list",
+                "list memories",
+                "Pages do not shift when memories come or go. `namespace` and `namespace_prefix` exclude each other.",
+            )
+            .takes([
+                told::namespace("whose memories; without it those of the default namespace"),
+                Param::query(
+                    "namespace_prefix",
+                    "those of every namespace that begins so",
+                    json!({ "type": "string" }),
+                ),
+                filter(),
+                Param::query(
+                    "order",
+                    "in which order",
+                    json!({ "type": "string", "enum": ["newest", "oldest", "importance"], "default": "newest" }),
+                ),
+                told::limit(),
+                Param::query(
+                    "cursor",
+                    "next_cursor of the page before, in the same order",
+                    json!({ "type": "string", "pattern": CURSOR }),
+                ),
+            ])
+            .takes(told::waits())
+            .answers(Told::json(200, "a page", schema::page(schema::of("Memory"))))
+            .fails(&[Code::BadFilter]),
+        Endpoint::new(Verb::Delete, "/v1/memories", delete)
+            .needs(Right::Write)
+            .about(
+                "forgetSelected",
+                "delete memories by namespace and filter",
+                "Deletes what the stores hold when they are read. Deleting everything needs the namespace named.",
+            )
+            .takes([told::namespace("whose memories"), filter(), told::key()])
+            .takes(told::waits())
+            .answers(Told::json(200, "what it deleted", deleted))
+            .fails(&[Code::BadFilter]),
+    ]
+}
+
+/// The mark of the order, then time, importance and id of the last memory.
+const CURSOR: &str = "^[noi][0-9a-f]{16}\\.(-|[0-9a-f]{16})\\.[0-9a-f]{32}$";
 
 /// `GET /v1/memories`
 pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {

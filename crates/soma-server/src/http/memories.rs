@@ -9,15 +9,108 @@ use soma_core::error::Code;
 use soma_core::event::build::Draft;
 use soma_core::event::derive::{Coordinate, Idempotency};
 use soma_core::ids::{MemoryId, Namespace};
-use soma_core::{Error, Result, json as bounded};
+use soma_core::{Error, Result, json as bounded, limits};
 
 use super::App;
 use super::body::{self, Fields};
-use super::params::{Params, no_precondition};
+use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
+use super::openapi::schema;
+use super::params::{Params, no_precondition, told};
 use super::problem::Answer;
 use super::{shapes, write};
 
 const WRITE_PARAMS: &str = "wait, wait_ms";
+
+/// What is told about these routes.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let memory = || schema::of("Memory");
+    let etag = "the id of the event that it shows, in quotes";
+    vec![
+        Endpoint::new(Verb::Post, "/v1/memories", create)
+            .needs(Right::Write)
+            .about("remember", "write one memory", "Answers once it is durable. A memory at a coordinate replaces what was there.")
+            .takes(told::writes())
+            .takes([told::key()])
+            .reads([("application/json", new_memory())])
+            .answers(write::told(201, "the log has it", "Written"))
+            .answers(write::told(202, "the log has it, and the stores not in time", "Written"))
+            .fails(&[Code::DeadLettered, Code::NamespaceMismatch]),
+        Endpoint::new(Verb::Post, "/v1/memories/batch", batch)
+            .needs(Right::Write)
+            .about("rememberBatch", "write up to 1000 memories", BATCH)
+            .takes(told::writes())
+            .takes([told::key()])
+            .reads(write::batch_body(&new_memory()))
+            .answers(write::told(200, "what became of each, in order", "Batch")),
+        Endpoint::new(Verb::Get, "/v1/memories/{id}", read)
+            .needs(Right::Read)
+            .about("get", "read one memory", "Its ETag is the event that it shows.")
+            .takes([told::id()])
+            .takes(told::waits())
+            .answers(Told::json(200, "the memory", memory()).with("ETag", etag))
+            .fails(&[Code::NotFound, Code::Schema]),
+        Endpoint::new(Verb::Put, "/v1/memories/{id}", replace)
+            .needs(Right::Write)
+            .about("replace", "replace one memory", "Replaces payload, importance, embedding and model_revision as a whole; creates it when it is unknown and its namespace is named.")
+            .takes([told::id(), told::namespace("its namespace, if the memory is yet to come")])
+            .takes(told::writes())
+            .takes([told::key()])
+            .reads([("application/json", replacement())])
+            .answers(write::told(200, "the log has it", "Written"))
+            .answers(write::told(202, "the log has it, and the stores not in time", "Written"))
+            .fails(&[Code::NotFound, Code::NamespaceMismatch, Code::DeadLettered, Code::PositionNotReached]),
+        Endpoint::new(Verb::Delete, "/v1/memories/{id}", delete)
+            .needs(Right::Write)
+            .about("forget", "delete one memory", "With its history and its words. Answers 200 the second time too.")
+            .takes([told::id(), told::namespace("its namespace, if the memory is yet to come")])
+            .takes(told::writes())
+            .takes([told::key()])
+            .answers(write::told(200, "the log has it", "Written"))
+            .answers(write::told(202, "the log has it, and the stores not in time", "Written"))
+            .fails(&[Code::NotFound, Code::NamespaceMismatch, Code::DeadLettered, Code::PositionNotReached]),
+        Endpoint::new(Verb::Get, "/v1/memories/{id}/history", history)
+            .needs(Right::Read)
+            .about("history", "the events of one memory", "Oldest first; also of a deleted one, without content.")
+            .takes([told::id()])
+            .takes(told::waits())
+            .answers(Told::json(200, "its events", schema::page(schema::of("HistoryEntry"))))
+            .fails(&[Code::NotFound, Code::Schema]),
+    ]
+}
+
+const BATCH: &str = "An array, one object, or lines of JSON. Each item is answered for itself, in order.";
+
+/// The content of a memory on its way in.
+fn replacement() -> Value {
+    schema::closed(
+        &["payload"],
+        json!({
+            "payload": schema::of("Json"),
+            "importance": schema::or_null(schema::importance()),
+            "embedding": schema::or_null(schema::embedding()),
+            "model_revision": schema::or_null(schema::model_revision()),
+        }),
+    )
+}
+
+/// A memory on its way in.
+fn new_memory() -> Value {
+    let mut shape = replacement();
+    shape["properties"]["namespace"] = schema::or_null(schema::of("Namespace"));
+    shape["properties"]["id"] = schema::or_null(schema::chosen_uuid());
+    shape["properties"]["coordinate"] = schema::or_null(json!({
+        "anyOf": [
+            { "type": "array", "minItems": 1, "maxItems": limits::COORDINATE_NUMBERS_MAX, "items": schema::number() },
+            { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]+)?(,-?[0-9]+(\\.[0-9]+)?)*$", "maxLength": limits::COORDINATE_NUMBERS_MAX },
+        ],
+        "description": "where it is stored: an array of numbers, or the same as a text with commas; instead of an id",
+    }));
+    shape["not"] = json!({
+        "required": ["id", "coordinate"],
+        "properties": { "id": { "type": "string" }, "coordinate": { "type": ["string", "array"] } },
+    });
+    shape
+}
 
 /// `POST /v1/memories`
 pub(super) async fn create(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {

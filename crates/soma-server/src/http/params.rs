@@ -159,3 +159,62 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
         key => Ok(key),
     }
 }
+
+/// The parameters that several routes share, as they are told to clients.
+pub(super) mod told {
+    use serde_json::json;
+    use soma_core::limits;
+
+    use crate::http::endpoint::Param;
+    use crate::http::openapi::schema;
+
+    /// `after` and `wait_ms` of a read.
+    pub(in crate::http) fn waits() -> [Param; 2] {
+        let about = "answer only once both stores have passed this position; several, joined by commas, or repeated";
+        let positions = json!({
+            "type": "string", "pattern": "^p1[A-Za-z0-9_-]+(,p1[A-Za-z0-9_-]+)*$"
+        });
+        [
+            Param::query("after", about, positions),
+            Param::query("wait_ms", "how long to wait for it, in milliseconds", schema::wait_ms()),
+        ]
+    }
+
+    /// What every write takes: `wait`, `wait_ms` and a trace.
+    pub(in crate::http) fn writes() -> [Param; 3] {
+        let wait = json!({ "type": "string", "enum": ["stored"] });
+        let bound = "with wait=stored: how long to wait, in milliseconds";
+        let trace = "W3C trace context; travels with the event";
+        [
+            Param::query("wait", "answer only once both stores have it", wait),
+            Param::query("wait_ms", bound, schema::wait_ms()),
+            Param::header("traceparent", trace, json!({ "type": "string", "pattern": "^[ -~]*$" })),
+        ]
+    }
+
+    /// What makes a write repeatable.
+    pub(in crate::http) fn key() -> Param {
+        let about = "makes repeating the write safe: the same body gets the first answer again, another body 422";
+        let schema = json!({
+            "type": "string", "minLength": 1, "maxLength": limits::IDEMPOTENCY_KEY_BYTES_MAX, "pattern": "^[!-~]([ -~]*[!-~])?$",
+        });
+        Param::header("Idempotency-Key", about, schema)
+    }
+
+    /// The memory in the path.
+    pub(in crate::http) fn id() -> Param {
+        Param::path("id", "the memory", schema::any_uuid())
+    }
+
+    /// The namespace of a memory that need not exist.
+    pub(in crate::http) fn namespace(about: &str) -> Param {
+        Param::query("namespace", about, schema::of("Namespace"))
+    }
+
+    /// How many items a page holds.
+    pub(in crate::http) fn limit() -> Param {
+        let schema =
+            json!({ "type": "integer", "minimum": 1, "maximum": limits::PAGE_MAX, "default": limits::PAGE_DEFAULT });
+        Param::query("limit", "how many items a page holds", schema)
+    }
+}

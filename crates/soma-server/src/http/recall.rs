@@ -12,12 +12,72 @@ use soma_core::{Error, Result, limits};
 
 use super::App;
 use super::body::{self, Fields};
+use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
+use super::openapi::schema;
 use super::params::{Params, wait_bound};
 use super::problem::Answer;
 use super::shapes;
 
 const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding, top_k, filter, mode, after, wait_ms, \
                       explain";
+
+/// What is told about this route.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let answer = schema::answer(json!({
+        "hits": { "type": "array", "maxItems": limits::TOP_K_MAX, "items": schema::of("Hit"), "description": "best first" },
+        "position": schema::of("Position"),
+    }));
+    vec![
+        Endpoint::new(Verb::Post, "/v1/recall", recall)
+            .needs(Right::Read)
+            .about(
+                "recall",
+                "ask a question",
+                "Memories that answer, best first. Filters never reduce the hits below what exists.",
+            )
+            .reads([("application/json", question())])
+            .answers(Told::json(200, "the hits", answer))
+            .fails(&[Code::BadFilter, Code::BadPosition, Code::PositionNotReached]),
+    ]
+}
+
+/// A question: in words or as a vector, in one, several or all namespaces.
+fn question() -> Value {
+    let positions = json!({ "type": "string", "pattern": "^p1[A-Za-z0-9_-]+(,p1[A-Za-z0-9_-]+)*$" });
+    let mut shape = schema::closed(
+        &[],
+        json!({
+            "query": { "type": ["string", "null"], "maxLength": limits::QUERY_BYTES_MAX, "pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$", "description": "a question in words" },
+            "embedding": schema::or_null(schema::of("QueryVector")),
+            "namespace": schema::or_null(schema::of("Namespace")),
+            "namespaces": { "anyOf": [
+                schema::of("Namespace"),
+                { "type": "array", "minItems": 1, "items": schema::of("Namespace") },
+                { "type": "null" },
+            ] },
+            "namespace_prefix": { "type": ["string", "null"], "pattern": "^[^\\u0000]*$" },
+            "top_k": { "type": ["integer", "null"], "minimum": 1, "maximum": limits::TOP_K_MAX, "default": limits::TOP_K_DEFAULT },
+            "filter": schema::or_null(schema::of("Filter")),
+            "mode": { "type": ["string", "null"], "enum": ["hybrid", "dense", "lexical", null], "default": "hybrid" },
+            "after": { "anyOf": [positions, { "type": "array", "items": positions }, { "type": "null" }] },
+            "wait_ms": schema::or_null(schema::wait_ms()),
+            "explain": { "type": ["boolean", "null"], "default": false },
+        }),
+    );
+    let given = |name: &str, kind: Value| json!({ "required": [name], "properties": { name: { "type": kind } } });
+    shape["oneOf"] = json!([given("query", json!("string")), given("embedding", json!("array"))]);
+    let scopes = [
+        given("namespace", json!("string")),
+        given("namespaces", json!(["string", "array"])),
+        given("namespace_prefix", json!("string")),
+    ];
+    let both = |a: usize, b: usize| json!({ "allOf": [scopes[a], scopes[b]] });
+    let wordless = json!({
+        "allOf": [given("embedding", json!("array")), { "required": ["mode"], "properties": { "mode": { "const": "lexical" } } }],
+    });
+    shape["not"] = json!({ "anyOf": [both(0, 1), both(0, 2), both(1, 2), wordless] });
+    shape
+}
 
 /// `POST /v1/recall`
 pub(super) async fn recall(State(app): State<App>, uri: Uri, body: Body) -> Answer {

@@ -4,13 +4,84 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use soma_core::engine::PartitionStatus;
+use soma_core::error::Code;
 use soma_core::limits;
 use soma_core::store::NamespaceCount;
 
 use super::App;
-use super::params::Params;
+use super::endpoint::{Answer as Told, Endpoint, Param, Right, Verb};
+use super::openapi::schema;
+use super::params::{Params, told};
 use super::problem::Answer;
 use super::shapes;
+
+/// What is told about these routes.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let namespace =
+        schema::answer(json!({ "namespace": schema::of("Namespace"), "memories": schema::count("how many it holds") }));
+    vec![
+        Endpoint::new(Verb::Get, "/v1/namespaces", namespaces)
+            .needs(Right::Read)
+            .about("namespaces", "list namespaces", "Those that hold memories, in order.")
+            .takes([
+                Param::query("prefix", "those that begin so", json!({ "type": "string" })),
+                told::limit(),
+                Param::query("cursor", "next_cursor of the page before", schema::of("Namespace")),
+            ])
+            .takes(told::waits())
+            .answers(Told::json(200, "a page", schema::page(namespace)))
+            .fails(&[Code::BadPosition]),
+        Endpoint::new(Verb::Get, "/v1/stats", stats)
+            .needs(Right::Read)
+            .about("stats", "counts over everything", "Of all namespaces together.")
+            .takes(told::waits())
+            .answers(Told::json(
+                200,
+                "the counts",
+                schema::answer(json!({
+                    "memories": schema::count("that exist"),
+                    "deleted": schema::count("ids whose memory is deleted"),
+                    "events": schema::count("valid events, duplicates left out"),
+                    "namespaces": schema::count("that hold memories"),
+                    "points": schema::count("in the vector index"),
+                    "dead_letters": schema::count("that nobody has dealt with"),
+                })),
+            )),
+        Endpoint::new(Verb::Get, "/v1/status", status)
+            .needs(Right::Read)
+            .about("status", "how far everything has come", "Positions, lag, what is paused and why, dead letters.")
+            .answers(Told::json(200, "the state", state())),
+    ]
+}
+
+fn state() -> Value {
+    let text = || json!({ "type": "string" });
+    let maybe = |about: &str| json!({ "type": ["integer", "null"], "minimum": 0, "description": about });
+    let partition = schema::answer(json!({
+        "log": text(),
+        "partition": schema::count("of the log"),
+        "first": maybe("the first offset that the log retains"),
+        "end": maybe("the offset that the next record will get"),
+        "next": schema::count("the first offset that is not yet projected"),
+        "indexed": schema::count("below it the index is durable"),
+        "lag": maybe("offsets that are not yet projected"),
+        "updated_at": { "type": ["string", "null"], "format": "date-time" },
+    }));
+    schema::answer(json!({
+        "version": text(),
+        "eventing_enabled": { "type": "boolean" },
+        "log": text(),
+        "projector": text(),
+        "partitions": { "type": "array", "items": partition },
+        "position": schema::of("Position"),
+        "paused": { "type": "array", "items": text() },
+        "unavailable": { "type": "object", "additionalProperties": text(), "description": "what is away, with the reason" },
+        "dead_letters": schema::count("that nobody has dealt with"),
+        "embedder": schema::answer(json!({
+            "name": text(), "revision": text(), "dimensions": schema::count("length of its vectors"),
+        })),
+    }))
+}
 
 /// `GET /v1/namespaces`
 pub(super) async fn namespaces(State(app): State<App>, uri: Uri) -> Answer {

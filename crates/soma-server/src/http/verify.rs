@@ -11,9 +11,56 @@ use soma_core::error::Code;
 use soma_core::verify::{self, Finding, Options, Report};
 
 use super::App;
+use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
+use super::openapi::schema;
 use super::params::{Params, wait_bound};
 use super::problem::Answer;
 use super::{body, shapes};
+
+/// What is told about this route.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let body = schema::closed(
+        &[],
+        json!({
+            "repair": { "type": ["boolean", "null"], "default": false, "description": "mend what the log decides" },
+            "wait_ms": schema::or_null(schema::wait_ms()),
+        }),
+    );
+    vec![
+        Endpoint::new(Verb::Post, "/v1/verify", verify)
+            .needs(Right::Admin)
+            .about(
+                "verify",
+                "compare both stores with the log",
+                "While they are in use. It reads everything; one runs at a time.",
+            )
+            .reads([("application/json", body)])
+            .answers(Told::json(200, "what it found", report()))
+            .fails(&[Code::Contended, Code::PositionNotReached, Code::StorageFull]),
+    ]
+}
+
+fn report() -> Value {
+    let text = || json!({ "type": "string" });
+    let maybe = || json!({ "type": ["string", "null"] });
+    let finding = schema::answer(json!({
+        "part": text(), "what": text(), "id": maybe(), "place": maybe(), "detail": text(),
+        "repaired": { "type": "boolean" },
+    }));
+    schema::answer(json!({
+        "ok": { "type": "boolean", "description": "whether nothing differs" },
+        "position": schema::of("Position"),
+        "events": schema::count("in the log"),
+        "memories": schema::count("that exist"),
+        "deleted": schema::count("that are deleted"),
+        "points": schema::count("in the index"),
+        "dead_letters": schema::count("that were checked"),
+        "left_out": schema::count("memories that changed meanwhile"),
+        "differences": schema::count("found"),
+        "repaired": schema::count("of them"),
+        "findings": { "type": "array", "items": finding },
+    }))
+}
 
 /// `POST /v1/verify`
 pub(super) async fn verify(State(app): State<App>, uri: Uri, body: Body) -> Answer {

@@ -6,38 +6,18 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::endpoint::Endpoint;
 use crate::metrics::Metrics;
 
 /// Requests that no route matches.
 const UNMATCHED: &str = "unmatched";
 
-/// Routes, methods and the status of success, so that their series exist from the start.
-const ROUTES: [(&str, &str, u16); 18] = [
-    ("/v1/memories", "POST", 201),
-    ("/v1/memories", "GET", 200),
-    ("/v1/memories", "DELETE", 200),
-    ("/v1/memories/batch", "POST", 200),
-    ("/v1/memories/{id}", "GET", 200),
-    ("/v1/memories/{id}", "PUT", 200),
-    ("/v1/memories/{id}", "DELETE", 200),
-    ("/v1/memories/{id}/history", "GET", 200),
-    ("/v1/events", "POST", 200),
-    ("/v1/recall", "POST", 200),
-    ("/v1/namespaces", "GET", 200),
-    ("/v1/stats", "GET", 200),
-    ("/v1/status", "GET", 200),
-    ("/v1/verify", "POST", 200),
-    ("/metrics", "GET", 200),
-    ("/livez", "GET", 200),
-    ("/readyz", "GET", 200),
-    (UNMATCHED, "GET", 404),
-];
-
 /// Makes the series of all routes exist.
-pub(super) fn expect_routes(metrics: &Metrics) {
-    for (endpoint, method, status) in ROUTES {
-        metrics.expect_route(endpoint, method, status);
+pub(super) fn expect_routes(metrics: &Metrics, endpoints: &[Endpoint]) {
+    for endpoint in endpoints {
+        metrics.expect_route(endpoint.path, endpoint.verb.as_str(), endpoint.success());
     }
+    metrics.expect_route(UNMATCHED, "GET", 404);
 }
 
 /// Counts one request.

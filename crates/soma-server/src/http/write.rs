@@ -13,11 +13,19 @@ use soma_core::error::Code;
 use soma_core::ids::Position;
 use soma_core::{Error, Result, limits};
 
+use super::endpoint::Answer as Told;
+use super::openapi::schema;
 use super::params::{Params, header, idempotency_key};
 use super::{problem, shapes};
 
 /// The header of an answer that counts the writes of it which the log had already.
 pub(super) const REPEATED: HeaderName = HeaderName::from_static("soma-repeated");
+
+/// An answer to writes, as it is told to clients.
+pub(super) fn told(status: u16, about: &'static str, shape: &str) -> Told {
+    let counts = "how many of the writes the log had already; absent when there is none";
+    Told::json(status, about, schema::of(shape)).with("soma-repeated", counts)
+}
 
 /// Says how many of the writes were repeated, if any was.
 fn counted(mut response: Response, repeated: usize) -> Response {
@@ -147,12 +155,22 @@ async fn item(engine: &Engine, outcome: Result<Written>, wait: bool) -> Value {
     }
 }
 
+/// The body of a batch, in its three forms.
+pub(super) fn batch_body(item: &Value) -> Vec<(&'static str, Value)> {
+    let other = json!({ "description": "anything else is refused for itself, and the other items stand" });
+    let items = json!({ "type": "array", "maxItems": limits::BATCH_ITEMS_MAX, "items": { "anyOf": [item, other] } });
+    let one = json!({ "not": { "type": "array" }, "description": "one item" });
+    let lines = json!({ "type": "string", "description": "one item in each line" });
+    vec![("application/json", json!({ "anyOf": [items, one] })), ("application/x-ndjson", lines)]
+}
+
 /// Splits a body into its items: a JSON array, one object, or lines of JSON.
 ///
 /// # Errors
 /// `not_json` when the array itself is broken, `too_large` for too many items.
 pub(super) fn split<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Vec<&'a [u8]>> {
-    let lines = header(headers, "content-type")?.is_some_and(|kind| kind.contains("ndjson") || kind.contains("jsonl"));
+    let kind = header(headers, "content-type")?.unwrap_or_default().to_ascii_lowercase();
+    let lines = kind.contains("ndjson") || kind.contains("jsonl");
     let text = body.trim_ascii();
     let items = if text.is_empty() {
         return Err(Error::new(Code::NotJson, "the body is empty").remedy("send an array, an object, or lines of JSON"));
@@ -160,6 +178,9 @@ pub(super) fn split<'a>(body: &'a [u8], headers: &HeaderMap) -> Result<Vec<&'a [
         array(text)?
     } else if !lines && serde_json::from_slice::<&serde_json::value::RawValue>(text).is_ok() {
         vec![text]
+    } else if kind.starts_with("application/json") {
+        return Err(Error::new(Code::NotJson, "the body is not JSON")
+            .remedy("send an array or an object, or lines of JSON as application/x-ndjson"));
     } else {
         text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect()
     };

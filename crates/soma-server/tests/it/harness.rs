@@ -133,7 +133,10 @@ impl Server {
     }
 
     pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        call(&self.agent, &format!("{}{target}", self.api), method, headers, body).expect("the server answers")
+        let reply =
+            call(&self.agent, &format!("{}{target}", self.api), method, headers, body).expect("the server answers");
+        crate::document::check(method, target, &reply);
+        reply
     }
 
     /// Host and port of the API.

@@ -6,6 +6,7 @@ mod config;
 mod corpus;
 mod crash;
 mod disk;
+mod document;
 mod examples;
 mod harness;
 mod http;
