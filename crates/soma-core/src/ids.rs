@@ -210,6 +210,21 @@ impl Place {
     pub fn same_partition(&self, other: &Self) -> bool {
         self.partition == other.partition && self.log == other.log
     }
+
+    /// Reads the text that a place writes: `<log>/<partition>@<offset>`.
+    ///
+    /// # Errors
+    /// [`Code::BadPosition`] for anything else.
+    pub fn parse(text: &str) -> Result<Self> {
+        let parts = text.rsplit_once('@').and_then(|(rest, offset)| {
+            let (log, partition) = rest.rsplit_once('/')?;
+            Some(Self { log: LogId::new(log), partition: partition.parse().ok()?, offset: offset.parse().ok()? })
+        });
+        parts.filter(|place| !place.log.as_str().is_empty() && place.to_string() == text).ok_or_else(|| {
+            Error::new(Code::BadPosition, format!("{} names no place in a log", json::shown(text)))
+                .remedy("write <log>/<partition>@<offset>, as it is shown")
+        })
+    }
 }
 
 impl fmt::Display for Place {

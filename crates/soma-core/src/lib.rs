@@ -23,6 +23,7 @@ pub mod memory;
 pub mod point;
 pub mod projector;
 pub mod recall;
+pub mod redrive;
 pub mod store;
 pub mod testing;
 pub mod turn;

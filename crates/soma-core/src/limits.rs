@@ -58,3 +58,5 @@ pub const BATCH_EVENTS: usize = 1_000;
 pub const BATCH_BYTES: usize = 8 << 20;
 /// How often the index is made durable while it changes.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a dead letter is redriven before somebody has to insist.
+pub const REDRIVES_MAX: u32 = 3;

@@ -153,11 +153,49 @@ pub struct DeadLetter {
     pub redrives: u32,
 }
 
+impl DeadLetter {
+    /// Header that counts how often a record was redriven.
+    pub const REDRIVES: &str = "soma.dlq.redrives";
+    /// Header of a letter: where its record went when it was last redriven.
+    pub const REDRIVEN: &str = "soma.dlq.redriven";
+
+    /// Where its record went when it was last redriven.
+    #[must_use]
+    pub fn redriven_to(&self) -> Option<Place> {
+        std::str::from_utf8(self.record.header(Self::REDRIVEN)?).ok().and_then(|text| Place::parse(text).ok())
+    }
+
+    /// The letter once its record was redriven to that place.
+    #[must_use]
+    pub fn redriven(mut self, to: &Place) -> Self {
+        self.redrives = self.redrives.saturating_add(1);
+        self.note(to.to_string().into_bytes());
+        self
+    }
+
+    /// What is kept when the source of this letter is put again: the first refusal stands, attempts
+    /// are counted up, and so is a redrive that the other one notes.
+    #[must_use]
+    pub fn merged(mut self, again: &Self) -> Self {
+        self.attempts = self.attempts.saturating_add(again.attempts.max(1));
+        self.redrives = self.redrives.max(again.redrives);
+        if let Some(to) = again.record.header(Self::REDRIVEN) {
+            self.note(to.to_vec());
+        }
+        self
+    }
+
+    fn note(&mut self, redriven_to: Vec<u8>) {
+        self.record.headers.retain(|(name, _)| name != Self::REDRIVEN);
+        self.record.headers.push((Self::REDRIVEN.to_owned(), redriven_to));
+    }
+}
+
 /// Where dead letters go.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
-    /// Keeps letters durably; a letter whose source is already known is kept once, with
-    /// `attempts` counted up.
+    /// Keeps letters durably; a letter whose source is already known is kept once, as
+    /// [`DeadLetter::merged`] says.
     ///
     /// # Errors
     /// `unavailable`, `storage_full`, `corrupt`.

@@ -87,7 +87,7 @@ pub async fn verify(engine: &Engine, options: Options) -> Result<Report> {
     }
     let mut report = Report::new(end);
     let kept = letters::Kept::read(engine, &range).await?;
-    let repeats = log::repeats(engine, &range, options.ids_per_pass).await?;
+    let repeats = log::repeats(engine, &range, &kept, options.ids_per_pass).await?;
     let mut expected_letters = letters::Expected::default();
     let read = records::Reading { range: &range, repeats: &repeats, kept: &kept };
     let passes = range.records().div_ceil(options.events_per_pass).max(1);

@@ -8,6 +8,7 @@
 //! It never removes data, and never changes the permissions of a folder that was there before.
 
 mod address;
+mod facts;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use soma_core::error::{Code, Error, Result};
 
 pub use address::{Published, Running, find_server};
+pub use facts::{Facts, owner};
 
 /// The version of the layout that this program writes, and the highest that it reads.
 pub const FORMAT: u32 = 1;
@@ -80,23 +82,9 @@ impl DataDir {
     }
 
     fn check_format(&self) -> Result<()> {
-        let file = self.path.join(FORMAT_FILE);
-        let text = match fs::read(&file) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return self.write_format(),
-            Err(e) => return Err(failed("read", &file, e)),
-        };
-        let version = str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<u32>().ok());
-        match version {
-            Some(version) if version > FORMAT => {
-                let found =
-                    format!("{} says version {version}, this program knows versions up to {FORMAT}", file.display());
-                Err(Error::new(Code::FormatTooNew, found)
-                    .remedy("use the newer program that wrote the data directory, or another directory"))
-            }
-            Some(1..=FORMAT) => Ok(()),
-            Some(_) | None => Err(Error::new(Code::Corrupt, format!("{} holds no version number", file.display()))
-                .remedy(format!("restore it from a backup; version {FORMAT} is the text `{FORMAT}`"))),
+        match read_format(&self.path) {
+            Err(e) if e.code == Code::NotFound => self.write_format(),
+            read => read.map(drop),
         }
     }
 
@@ -109,6 +97,52 @@ impl DataDir {
         }
         replace(&file, format!("{FORMAT}\n").as_bytes(), |_| Ok(())).map(drop).map_err(|e| failed("write", &file, e))
     }
+}
+
+/// The version of the layout of a directory, whoever owns it.
+///
+/// # Errors
+/// `not_found` when there is no data directory, `format_too_new`, `corrupt`, `unavailable`.
+pub fn read_format(path: &Path) -> Result<u32> {
+    let file = path.join(FORMAT_FILE);
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::new(Code::NotFound, format!("{} is not a data directory", path.display()))
+                .remedy("name another one with --data-dir, or make one with `soma up`"));
+        }
+        Err(e) => return Err(failed("read", &file, e)),
+    };
+    let version = str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    match version {
+        Some(version) if version > FORMAT => {
+            let found =
+                format!("{} says version {version}, this program knows versions up to {FORMAT}", file.display());
+            Err(Error::new(Code::FormatTooNew, found)
+                .remedy("use the newer program that wrote the data directory, or another directory"))
+        }
+        Some(version @ 1..=FORMAT) => Ok(version),
+        Some(_) | None => Err(Error::new(Code::Corrupt, format!("{} holds no version number", file.display()))
+            .remedy(format!("restore it from a backup; version {FORMAT} is the text `{FORMAT}`"))),
+    }
+}
+
+/// Makes the directory when it is missing and takes it, if it holds nothing.
+///
+/// # Errors
+/// `bad_request` when it holds anything; `in_use`, `bad_config`, `unavailable`.
+pub(crate) fn take_empty(path: &Path) -> Result<File> {
+    create(path)?;
+    let held = fs::read_dir(path).map_err(|e| failed("read", path, e))?;
+    for entry in held {
+        let entry = entry.map_err(|e| failed("read", path, e))?;
+        if entry.file_name() != LOCK {
+            let what = format!("{} is not empty: it holds {}", path.display(), entry.file_name().display());
+            return Err(Error::new(Code::BadRequest, what)
+                .remedy("name a directory that is empty or not there with --data-dir"));
+        }
+    }
+    take(path)
 }
 
 fn create(path: &Path) -> Result<()> {

@@ -15,6 +15,7 @@
 //! One thread writes (`writer`); reads run on a pool of connections beside it. It has one partition,
 //! drops no records, and reads no event: what a value means is decided elsewhere.
 
+mod beside;
 mod erase;
 mod insert;
 mod letters;
@@ -42,6 +43,7 @@ use soma_core::log::{Appended, Bounds, DeadLetter, DeadLetters, EventLog, NewRec
 use tokio::sync::{Semaphore, oneshot, watch};
 use uuid::Uuid;
 
+pub use beside::Beside;
 pub use read::Checked;
 
 use crate::directory::DataDir;

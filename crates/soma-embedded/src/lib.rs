@@ -20,6 +20,7 @@
 //! - A torn, truncated or foreign file is an error that names the file, never an empty answer.
 //! - Only `sqlite` knows SQLite's error codes, and classifies them once for all.
 
+pub mod backup;
 pub mod directory;
 pub mod journal;
 pub mod records;

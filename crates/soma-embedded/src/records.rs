@@ -17,6 +17,7 @@
 //! decides nothing about meaning: what a batch changes is computed by [`soma_core::fold`].
 
 mod apply;
+mod beside;
 mod list;
 mod load;
 mod narrow;
@@ -34,6 +35,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use soma_core::error::Result;
+
+pub use beside::Beside;
 
 use crate::directory::DataDir;
 use crate::sqlite::{Database, Readers};

@@ -16,6 +16,7 @@ mod readers;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,24 @@ pub(crate) struct Kind {
     pub(crate) remedy: &'static str,
 }
 
+/// Whether a file that is read from beside may be written meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Another process may own it: its WAL is read with it.
+    Maybe,
+    /// Nobody writes it: a copy that is complete in one file.
+    Nobody,
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// A new file.
+    Empty,
+    /// A file of this kind.
+    Ours,
+}
+
 /// One SQLite file that has been opened and recognised.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
@@ -74,6 +93,32 @@ impl Database {
         let mut connection = database.connect()?;
         database.recognise(&mut connection)?;
         Ok((database, connection))
+    }
+
+    /// Opens a file that is there, for reads only and without owning it: nothing is made, written or
+    /// locked against its owner.
+    ///
+    /// # Errors
+    /// `not_found` when there is no file; else as [`Database::open`].
+    pub(crate) fn open_beside(path: &Path, kind: &'static Kind, owner: Owner) -> Result<(Self, Connection)> {
+        let database = Self { path: path.into(), kind };
+        if !path.is_file() {
+            return Err(Error::new(Code::NotFound, format!("there is no {} {}", kind.name, path.display()))
+                .remedy("name another directory with --data-dir"));
+        }
+        let opened = Connection::open_with_flags(uri(path, owner), beside_flags()).and_then(|connection| {
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.execute_batch(
+                "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA mmap_size = 0;
+                 PRAGMA temp_store = MEMORY; PRAGMA query_only = ON;",
+            )?;
+            Ok(connection)
+        });
+        let connection = opened.map_err(|e| database.error("open", e))?;
+        match database.found(&connection)? {
+            Found::Empty => Err(database.corrupt("it is empty")),
+            Found::Ours => Ok((database, connection)),
+        }
     }
 
     /// The file.
@@ -136,8 +181,12 @@ impl Database {
     /// # Errors
     /// `corrupt` with the first findings; `unavailable`.
     pub(crate) fn check_integrity(&self, connection: &Connection) -> Result<()> {
+        self.findings(connection, "PRAGMA integrity_check(5)")
+    }
+
+    fn findings(&self, connection: &Connection, pragma: &str) -> Result<()> {
         let findings = connection
-            .prepare("PRAGMA integrity_check(5)")
+            .prepare(pragma)
             .and_then(|mut statement| {
                 statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()
             })
@@ -145,15 +194,31 @@ impl Database {
         if findings == ["ok"] { Ok(()) } else { Err(self.corrupt(findings.join(", "))) }
     }
 
+    /// Reads every page and its structure, not the agreement of indexes with their tables.
+    ///
+    /// # Errors
+    /// As [`Database::check_integrity`].
+    pub(crate) fn check_quickly(&self, connection: &Connection) -> Result<()> {
+        self.findings(connection, "PRAGMA quick_check(5)")
+    }
+
     /// Refuses what is not ours and makes the schema in an empty file.
     fn recognise(&self, connection: &mut Connection) -> Result<()> {
+        match self.found(connection)? {
+            Found::Empty => self.create(connection),
+            Found::Ours => Ok(()),
+        }
+    }
+
+    /// Refuses what is not ours.
+    fn found(&self, connection: &Connection) -> Result<Found> {
         let failing = self.failing("open");
         let read = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0)).map_err(&failing);
         let application_id = read("PRAGMA application_id")?;
         let version = read("PRAGMA user_version")?;
         let objects = read("SELECT count(*) FROM sqlite_schema")?;
         if (application_id, version, objects) == (0, 0, 0) {
-            return self.create(connection);
+            return Ok(Found::Empty);
         }
         if application_id != self.kind.application_id {
             return Err(self.corrupt(format!(
@@ -176,7 +241,7 @@ impl Database {
         if version < 1 || objects == 0 {
             return Err(self.corrupt(format!("its version is {version}, with {objects} tables and indexes")));
         }
-        Ok(())
+        Ok(Found::Ours)
     }
 
     fn create(&self, connection: &mut Connection) -> Result<()> {
@@ -190,4 +255,23 @@ impl Database {
         };
         make(connection).map_err(self.failing("create"))
     }
+}
+
+fn beside_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+/// The file as SQLite's URI. What nobody writes is opened without locks and without files beside it.
+fn uri(path: &Path, owner: Owner) -> OsString {
+    let mut uri = OsString::from("file:");
+    for part in path.as_os_str().as_encoded_bytes() {
+        match part {
+            byte if byte.is_ascii_alphanumeric() || b"-._~/".contains(byte) => uri.push(char::from(*byte).to_string()),
+            byte => uri.push(format!("%{byte:02X}")),
+        }
+    }
+    if owner == Owner::Nobody {
+        uri.push("?immutable=1");
+    }
+    uri
 }

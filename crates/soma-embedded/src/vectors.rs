@@ -34,6 +34,14 @@ use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
 pub use self::collection::Opened;
 use self::owner::{Change, Owner, Shared};
 
+/// Which embedder filled the index in `dir`, whoever has it open; `None` before its first flush.
+///
+/// # Errors
+/// `corrupt`, `unavailable`.
+pub fn identity_of(dir: &Path) -> Result<Option<Identity>> {
+    collection::identity_of(dir)
+}
+
 /// The vector index in one folder.
 pub struct Vectors {
     owner: Owner,

@@ -183,8 +183,11 @@ fn bad_key(why: String) -> Error {
     Error::new(Code::BadKey, why).at("key").remedy("use the memory's id as the record's key")
 }
 
-/// Where the record is folded.
-fn place(record: &Record) -> Result<Place> {
+/// Where the record is folded: its own place, or the origin of a redriven one.
+///
+/// # Errors
+/// `schema` when its headers name no whole origin.
+pub fn place(record: &Record) -> Result<Place> {
     let header = |name: &str| match record.header(name).map(std::str::from_utf8) {
         Some(Ok(text)) if !text.is_empty() => Ok(text),
         _ => Err(bad_origin(name)),

@@ -23,6 +23,7 @@ const EVENT: &str = "event";
 const MEMORY: &str = "memory";
 const IMPORT: &str = "import";
 const RECORD: &str = "record";
+const RESTORE: &str = "restore";
 
 /// The UUIDv5 of these parts.
 #[must_use]
@@ -104,6 +105,13 @@ pub fn is_import_memory(namespace: &Namespace, canonical_json: &str, id: MemoryI
 fn imported(what: &str, namespace: &Namespace, canonical_json: &str, occurrence: u64) -> Uuid {
     let hash = sha256_hex(canonical_json.as_bytes());
     derived(&[what, namespace.as_str(), IMPORT, &hash, &occurrence.to_string()])
+}
+
+/// The event that brings an exported memory into being, when the one that it shows changed it later:
+/// (`restore`, the id of that event).
+#[must_use]
+pub fn restored_event_id(shown: EventId) -> EventId {
+    EventId(derived(&[RESTORE, &shown.to_string()]))
 }
 
 /// What stands for a record whose event id cannot be read: (`record`, SHA-256 of the key, SHA-256 of

@@ -8,9 +8,6 @@ use crate::fold::{self, Entry, Folded, Outcome};
 use crate::ids::EventId;
 use crate::log::{DeadLetter, Record};
 
-/// Header that counts how often a record was redriven.
-const REDRIVES: &str = "soma.dlq.redrives";
-
 /// A decoded batch: what can be folded, with the record of each, and what cannot be read.
 pub(super) struct Decoded<'a> {
     pub(super) entries: Vec<Entry>,
@@ -89,7 +86,7 @@ fn letter(
     component: &str,
     event_id: Option<EventId>,
 ) -> DeadLetter {
-    let redrives = record.header(REDRIVES).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let redrives = record.header(DeadLetter::REDRIVES).and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     DeadLetter {
         record: record.clone(),
         reason: error.code.as_str().to_owned(),

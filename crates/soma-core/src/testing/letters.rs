@@ -29,7 +29,7 @@ impl DeadLetters for Letters {
         let mut kept = lock(&self.0);
         for letter in letters {
             match kept.get_mut(&letter.record.place) {
-                Some(known) => known.attempts += letter.attempts.max(1),
+                Some(known) => *known = known.clone().merged(&letter),
                 None => {
                     kept.insert(letter.record.place.clone(), letter);
                 }

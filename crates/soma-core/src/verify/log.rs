@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::letters::Kept;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::codec;
@@ -91,8 +92,8 @@ pub(super) async fn named_since(engine: &Engine, range: &Range) -> Result<HashSe
 /// Records whose event id had taken effect before: they change nothing.
 ///
 /// Ids that occur once are settled without a second look. For the others the log is read again in
-/// order, because a first occurrence that is refused for its namespace does not count.
-pub(super) async fn repeats(engine: &Engine, range: &Range, ids_per_pass: u64) -> Result<HashSet<Place>> {
+/// order, because a first occurrence that is refused, for its namespace or by a store, does not count.
+pub(super) async fn repeats(engine: &Engine, range: &Range, kept: &Kept, ids_per_pass: u64) -> Result<HashSet<Place>> {
     let passes = range.records().div_ceil(ids_per_pass).max(1);
     let mut repeated: HashSet<EventId> = HashSet::new();
     for pass in 0..passes {
@@ -108,6 +109,9 @@ pub(super) async fn repeats(engine: &Engine, range: &Range, ids_per_pass: u64) -
     let max = engine.value_bytes_max;
     each(engine, range, |record| {
         let Ok(Entry { event, .. }) = codec::decode(record, max) else { return };
+        if kept.refused_by_store(&record.place) {
+            return;
+        }
         if seen.contains(&event.event_id) {
             without_effect.insert(record.place.clone());
             return;

@@ -5,7 +5,7 @@ use soma_core::error::Error;
 use soma_core::event::codec::{decode, encode, identity};
 use soma_core::event::derive::{self, Coordinate, Idempotency};
 use soma_core::event::{Event, build};
-use soma_core::ids::{LogId, Namespace, Place};
+use soma_core::ids::{EventId, LogId, Namespace, Place};
 use soma_core::log::Record;
 use soma_core::{json as text, limits};
 
@@ -252,6 +252,10 @@ fn derived_ids_are_those_of_the_corpus() {
             (event.to_string(), memory.to_string()),
             (string(case, "event_id").into(), string(case, "memory_id").into())
         );
+    }
+    for case in cases(&file["restore"]) {
+        let shown = EventId::parse(string(case, "shown")).expect("valid");
+        assert_eq!(derive::restored_event_id(shown).to_string(), case["event_id"], "{case}");
     }
     for case in cases(&file["record"]) {
         let key = case["key"].as_str().map(str::as_bytes);

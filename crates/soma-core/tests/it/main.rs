@@ -9,6 +9,7 @@ mod engine;
 mod fold;
 mod projector;
 mod recall;
+mod redrive;
 mod scripts;
 mod verify;
 mod world;

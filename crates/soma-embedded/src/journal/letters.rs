@@ -22,18 +22,10 @@ pub(super) fn put(change: &Change<'_>, letters: &[DeadLetter]) -> Result<()> {
     for letter in letters {
         match get(change.database, change.connection, &letter.record.place)? {
             None => write(change, letter)?,
-            Some(known) => write(change, &merge(known, letter))?,
+            Some(known) => write(change, &known.merged(letter))?,
         }
     }
     Ok(())
-}
-
-fn merge(known: DeadLetter, again: &DeadLetter) -> DeadLetter {
-    DeadLetter {
-        attempts: known.attempts.saturating_add(again.attempts.max(1)),
-        redrives: known.redrives.max(again.redrives),
-        ..known
-    }
 }
 
 /// The letter of that source.

@@ -91,6 +91,18 @@ impl TipFile {
         file.map(|file| Self { path: path.to_owned(), file }).map_err(|e| unreadable(path, e))
     }
 
+    /// Makes the file with its first note, and waits until it is on disk.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    pub(super) fn create(path: &Path, tip: &Tip) -> Result<()> {
+        let made = File::create_new(path).and_then(|mut file| {
+            file.write_all(&tip.encode())?;
+            file.sync_all()
+        });
+        made.map_err(|e| unreadable(path, e))
+    }
+
     /// Notes the tip. A failure leaves an older note, which is a weaker witness and nothing worse.
     pub(super) fn note(&mut self, tip: &Tip) {
         let noted = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&tip.encode()));

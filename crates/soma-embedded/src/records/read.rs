@@ -75,7 +75,12 @@ impl Reading for Records {
     }
 }
 
-fn scan(database: &Database, connection: &Connection, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
+pub(super) fn scan(
+    database: &Database,
+    connection: &Connection,
+    after: Option<MemoryId>,
+    limit: usize,
+) -> Result<Vec<State>> {
     let failing = database.failing("read");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // No id comes before an empty blob.
@@ -130,7 +135,7 @@ fn namespaces(
     Ok(found)
 }
 
-fn counts(database: &Database, connection: &Connection) -> Result<Counts> {
+pub(super) fn counts(database: &Database, connection: &Connection) -> Result<Counts> {
     let failing = database.failing("read");
     let sql = "SELECT memories, deleted, events, (SELECT count(*) FROM namespaces) FROM totals";
     let mut statement = connection.prepare_cached(sql).map_err(&failing)?;

@@ -284,6 +284,12 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
+/// Which embedder filled a folder; `None` when nothing relies on it yet.
+pub(super) fn identity_of(dir: &Path) -> Result<Option<Identity>> {
+    let manifest = read_manifest(dir)?;
+    Ok(manifest.map(|Manifest { embedder: Embedder { name, revision, dims }, .. }| Identity { name, revision, dims }))
+}
+
 fn read_manifest(dir: &Path) -> Result<Option<Manifest>> {
     let path = dir.join(MANIFEST);
     let bytes = match fs::read(&path) {

@@ -16,6 +16,7 @@ pub async fn dead_letters(make: impl AsyncFn() -> Arc<dyn DeadLetters>) {
         "there are no letters at first" => starts_empty,
         "a letter is read as it was put, bytes and headers" => keeps_letters,
         "a source has one letter, whose attempts count up" => keeps_one_per_source,
+        "a letter notes where its record was redriven to, and the rest stays" => notes_redrives,
         "letters are listed in pages, in the order of their sources" => lists,
     );
 }
@@ -68,6 +69,24 @@ async fn keeps_one_per_source(letters: &dyn DeadLetters) -> Check {
     ensure_eq!(kept.first_seen, time(100), "the time of the first refusal");
     let other = letters.get(&letter("log", 0, 2).record.place).await?.ok_or("the other letter is gone")?;
     ensure_eq!(other.attempts, 1, "attempts of the other letter");
+    Ok(())
+}
+
+async fn notes_redrives(letters: &dyn DeadLetters) -> Check {
+    let kept = letter("log", 0, 1);
+    letters.put(vec![kept.clone()]).await?;
+    let (first, second) = (letter("log", 0, 7).record.place, letter("log", 0, 9).record.place);
+    for to in [&first, &second] {
+        let known = letters.get(&kept.record.place).await?.ok_or("the letter is gone")?;
+        letters.put(vec![known.redriven(to)]).await?;
+    }
+    // The same record, read and refused once more.
+    letters.put(vec![kept.clone()]).await?;
+    let noted = letters.get(&kept.record.place).await?.ok_or("the letter is gone")?;
+    ensure_eq!(noted.redriven_to(), Some(second), "where it was redriven to");
+    ensure_eq!(noted.redrives, 4, "how often it was redriven");
+    ensure_eq!(noted.record.headers[..2], kept.record.headers[..], "the headers of the record");
+    ensure_eq!(letters.count().await?, 1, "letters are counted");
     Ok(())
 }
 
