@@ -4,16 +4,29 @@
 //! server runs or is named, else in process on the data directory ([`client`]). So a command means
 //! the same wherever it works.
 
+mod backup;
 mod client;
 mod config;
+mod dlq;
+mod doctor;
+mod dump;
 mod exit;
+mod export;
 mod forget;
 mod get;
 mod health;
+mod history;
 mod import;
+mod list;
+mod manual;
+mod openapi;
 mod output;
 mod recall;
 mod remember;
+mod restore;
+mod select;
+mod sink;
+mod status;
 mod up;
 mod verify;
 
@@ -72,16 +85,40 @@ enum Command {
     Recall(recall::Flags),
     /// Show one memory, or its history.
     Get(get::Flags),
-    /// Delete one memory.
+    /// List the memories that a namespace and a filter select.
+    List(list::Flags),
+    /// Show the events of one memory, oldest first.
+    History(history::Flags),
+    /// Delete one memory, or all that a namespace and a filter select.
     Forget(forget::Flags),
     /// Store a file of JSON lines: payloads, events, or both. Running it twice adds nothing.
     Import(import::Flags),
+    /// Write memories or events as lines of JSON, which `soma import` reads.
+    Export(export::Flags),
     /// Compare both stores with the log, memory by memory.
     Verify(verify::Flags),
+    /// Back the data directory up, also while a server uses it.
+    Backup(backup::Flags),
+    /// Restore a backup into an empty data directory.
+    Restore(restore::Flags),
+    /// Look at everything that soma depends on, and name the remedy for what is wrong.
+    Doctor(doctor::Flags),
+    /// Show what is stored, as it is, one line of JSON for each.
+    Dump(dump::Flags),
+    /// Look at what was refused, and give it another chance.
+    Dlq(dlq::Flags),
     /// Show every setting with its origin.
     Config,
+    /// Show how far everything is: counts, lag, what is paused.
+    Status,
     /// Ask a server whether it is ready.
     Health,
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
+    /// Print a script that completes commands and flags in a shell.
+    Completions(manual::Completions),
+    /// Print the manual page.
+    Man(manual::Man),
 }
 
 /// Parses the command, runs it, and turns its end into an exit code.
@@ -105,11 +142,22 @@ pub(crate) fn run() -> ExitCode {
 
 fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
     let Cli { global, command } = cli;
+    // Where packages are built there is no home and no setting.
+    if let Command::Completions(flags) = &command {
+        return Ok(manual::completions(flags, out));
+    }
+    if let Command::Man(flags) = &command {
+        return manual::man(flags, out);
+    }
     let mut flags = global.flags();
     if let Command::Up(up) = &command {
         up.add_to(&mut flags);
     }
-    let config = load(Source::of_process(flags, !global.no_env_file))?;
+    let loaded = load(Source::of_process(flags, !global.no_env_file));
+    if let Command::Doctor(flags) = command {
+        return doctor::run(loaded, flags, out);
+    }
+    let config = loaded?;
     if !matches!(command, Command::Config) {
         crate::logging::start(&quiet(&config, &command));
         for warning in &config.warnings {
@@ -121,11 +169,21 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Config => Ok(config::run(&config, out)),
         Command::Remember(flags) => remember::run(&config, flags, out),
         Command::Recall(flags) => recall::run(&config, flags, out),
+        Command::List(flags) => list::run(&config, &flags, out),
+        Command::History(flags) => history::run(&config, &flags, out),
+        Command::Status => status::run(&config, out),
         Command::Get(flags) => get::run(&config, &flags, out),
         Command::Forget(flags) => forget::run(&config, &flags, out),
         Command::Import(flags) => import::run(&config, &flags, out),
         Command::Verify(flags) => verify::run(&config, flags, out),
+        Command::Backup(flags) => backup::run(&config, &flags, out),
+        Command::Restore(flags) => restore::run(&config, &flags, out),
+        Command::Dlq(flags) => dlq::run(&config, flags, out),
         Command::Health => health::run(&config, out),
+        Command::Openapi => openapi::run(&config, out),
+        Command::Export(flags) => export::run(&config, &flags, out),
+        Command::Dump(flags) => dump::run(&config, &flags),
+        Command::Completions(_) | Command::Man(_) | Command::Doctor(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

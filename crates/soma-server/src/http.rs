@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 pub(crate) mod body;
+mod dead_letters;
 mod endpoint;
 mod events;
 pub(crate) mod health;
@@ -13,6 +14,7 @@ pub(crate) mod local;
 mod memories;
 mod openapi;
 mod params;
+mod points;
 pub(crate) mod problem;
 mod recall;
 pub(crate) mod serve;
@@ -87,10 +89,17 @@ fn endpoints() -> Vec<Endpoint> {
         recall::endpoints(),
         status::endpoints(),
         verify::endpoints(),
+        dead_letters::endpoints(),
+        points::endpoints(),
         health::endpoints(),
         openapi::endpoints(),
     ];
     groups.into_iter().flatten().collect()
+}
+
+/// The OpenAPI document of a process with this configuration.
+pub(crate) fn document(config: &Config) -> serde_json::Value {
+    openapi::document(&endpoints(), openapi::Facts { dims: config.embedder.dims })
 }
 
 /// All routes of the API port.

@@ -11,6 +11,7 @@ mod http;
 mod logging;
 mod metrics;
 mod observe;
+mod raw;
 mod supervisor;
 mod wiring;
 

@@ -1,4 +1,6 @@
-//! Which adapters stand behind the ports: the only file that names them.
+//! Which adapters stand behind the ports: the only module that names them.
+
+pub(crate) mod offline;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -5,6 +5,7 @@
 
 mod remote;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,14 +66,45 @@ impl Client {
     pub(super) fn connect(config: &Config) -> Result<Self> {
         match Self::server(config) {
             Some(remote) => Ok(Self::Remote(remote)),
-            None => Here::open(config).map(Box::new).map(Self::Here),
+            None => Self::here(config),
         }
+    }
+
+    /// Opens the directory in this process, whatever server is named or runs elsewhere.
+    ///
+    /// # Errors
+    /// Those of opening the stores.
+    pub(super) fn here(config: &Config) -> Result<Self> {
+        Here::open(config).map(Box::new).map(Self::Here)
     }
 
     /// The server, if one is named or runs.
     pub(super) fn server(config: &Config) -> Option<Remote> {
         let url = config.client.url.clone().or_else(|| wiring::find_server(&config.embedded.data_dir))?;
         Some(Remote::new(url, &config.api.access))
+    }
+
+    /// Where the server is, if there is one.
+    pub(super) fn url(&self) -> Option<&str> {
+        match self {
+            Self::Remote(remote) => Some(remote.url()),
+            Self::Here(_) => None,
+        }
+    }
+
+    /// Waits until both stores have passed a position, so that the next command sees it; `false` when
+    /// that takes longer than a read may wait.
+    ///
+    /// # Errors
+    /// Whatever the other side answers.
+    pub(super) fn wait_for(&self, position: Option<&Value>) -> Result<bool> {
+        let Some(position) = position.and_then(Value::as_str) else { return Ok(true) };
+        let wait_ms = soma_core::limits::WAIT_MAX.as_millis();
+        match self.call(&Call::get(&format!("/v1/stats?after={position}&wait_ms={wait_ms}"))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == Code::PositionNotReached => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes a request; an answer that is a problem is an error.
@@ -105,6 +137,25 @@ impl Client {
             Self::Here(here) => here.close(),
         }
     }
+}
+
+/// The data directory, for what can be done on it only.
+///
+/// # Errors
+/// `bad_request` when a server is named, which may have another one.
+pub(super) fn data_dir<'a>(config: &'a Config, doing: &str) -> Result<&'a Path> {
+    if let Some(url) = &config.client.url {
+        let what = format!("{doing} needs the data directory itself, and {url} is named instead");
+        return Err(Error::new(Code::BadRequest, what)
+            .remedy("leave --url and SOMA_URL out, on the machine that has the directory"));
+    }
+    Ok(&config.embedded.data_dir)
+}
+
+/// A text as it may stand in a path or a query string.
+pub(super) fn encoded(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// The error that a problem describes.

@@ -18,6 +18,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether a program reads it.
+    pub(super) const fn is_for_programs(&self) -> bool {
+        self.json
+    }
+
     /// Prints a result: as it is for programs, in words for people.
     pub(super) fn result(&self, value: &Value, words: impl FnOnce() -> String) {
         let text = if self.json { value.to_string() } else { words() };
@@ -32,6 +37,16 @@ impl Output {
     /// Tells what is wrong with a part of the input, while the rest goes on.
     pub(super) fn complain(&self, text: &str) {
         eprintln!("{text}");
+    }
+
+    /// Asks a question at the terminal; the answer is on the same line.
+    pub(super) fn ask(&self, question: &str) {
+        eprint!("{question}");
+    }
+
+    /// Prints bytes as they are; a reader that went away is no failure.
+    pub(super) fn bytes(&self, bytes: &[u8]) {
+        drop(std::io::stdout().write_all(bytes));
     }
 
     /// Prints a failure.
@@ -70,4 +85,12 @@ pub(super) fn payload(payload: &Value) -> String {
 /// A member of an answer as text.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The items of a page, taken out of it.
+pub(super) fn items(page: &mut Value) -> Vec<Value> {
+    match page.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
+    }
 }

@@ -38,7 +38,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 /// An event as `schemas/memory.event.json` has it.
-fn event() -> Value {
+pub(super) fn event() -> Value {
     schema::closed(
         &["event_id", "id", "namespace", "type", "timestamp", "payload"],
         json!({

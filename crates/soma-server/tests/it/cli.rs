@@ -1,5 +1,13 @@
 //! Commands, on a directory by themselves and beside a server.
 
+mod backup;
+mod dlq;
+mod doctor;
+mod dump;
+mod export;
+mod manual;
+mod selecting;
+
 use std::fs;
 use std::path::Path;
 
