@@ -5,18 +5,20 @@
 //! - One thread ([`owner`]) makes every change and every flush; readers run beside it.
 //! - A point under a higher `rev` is neither replaced nor removed.
 //! - Scores are those of a flat index: every dense search looks at every point that the filter lets
-//!   through, every sparse search reads the posting lists of its terms, and document frequencies
-//!   never count a removed point.
+//!   through, every sparse search reads the posting lists of its terms. Document frequencies count no
+//!   removed point of the growing segment, and at most a fifth of a packed one's ([`packing`]).
 //! - Nothing of the library ends the process: its panics become errors.
 //!
-//! It does not build graphs or merge segments, and it keeps nothing that the records do not have: the
+//! It does not build graphs, and it keeps nothing that the records do not have: the
 //! folder may be removed at any time while it is closed.
 
 mod collection;
+mod facts;
 mod failure;
 mod fields;
 mod filter;
 mod owner;
+mod packing;
 mod point;
 mod search;
 mod writes;
@@ -33,6 +35,7 @@ use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
 
 pub use self::collection::Opened;
 use self::owner::{Change, Owner, Shared};
+pub use self::packing::Packing;
 
 /// Which embedder filled the index in `dir`, whoever has it open; `None` before its first flush.
 ///
@@ -59,7 +62,15 @@ impl Vectors {
     /// `bad_config` when another embedder or an older layout filled the folder, `format_too_new`,
     /// `in_use`, `corrupt`, `storage_full`, `unavailable`.
     pub fn open(dir: &Path, identity: Identity) -> Result<(Self, Opened)> {
-        let (owner, shared, opened) = Owner::start(dir, &identity)?;
+        Self::open_packing(dir, identity, Packing::default())
+    }
+
+    /// As [`Self::open`], packed as `packing` says.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_packing(dir: &Path, identity: Identity, packing: Packing) -> Result<(Self, Opened)> {
+        let (owner, shared, opened) = Owner::start(dir, &identity, packing)?;
         Ok((Self { owner, shared, dir: dir.to_owned(), identity }, opened))
     }
 

@@ -25,17 +25,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use qdrant_edge::{
     CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams, FieldIndexOperations,
-    Modifier, OperationResult, PayloadFieldSchema, PayloadSchemaType, UpdateOperation, WalOptions,
+    HnswIndexConfig, IntegerIndexParams, Modifier, OperationResult, PayloadFieldSchema, PayloadSchemaParams,
+    PayloadSchemaType, UpdateOperation, WalOptions,
 };
 use serde::{Deserialize, Serialize};
 use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
 
+use super::facts::FACTS;
 use super::failure::{self, contain};
+use super::packing::Packing;
 use super::point::{DENSE, WORDS, key};
 
 /// The version of the layout of folder and points.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const MANIFEST: &str = "collection.json";
 const SHARD: &str = "shard";
@@ -44,8 +47,22 @@ const LOG: &str = "wal";
 const LOG_FILE_BYTES: usize = 16 << 20;
 /// An empty log file: its magic, its version, a seed for checksums.
 const EMPTY_LOG_FILE: [u8; 8] = *b"wal\0soma";
+/// The library maps files that do not yet have their blocks: on a full disk, writing would end the
+/// process instead of failing. So nothing is written when less than this is left.
+pub(super) const SPACE_MIN: u64 = 24 << 20;
 /// Numbers that one opening may use: a million million changes, and sixteen million openings.
 const CHANGES_BITS: u32 = 40;
+
+/// Packed segments are searched point by point.
+const NO_GRAPH: HnswIndexConfig = HnswIndexConfig {
+    m: 0,
+    ef_construct: 4,
+    full_scan_threshold: 10_000,
+    max_indexing_threads: 1,
+    on_disk: Some(true),
+    payload_m: None,
+    inline_storage: None,
+};
 
 /// Whether the index was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +155,20 @@ impl Collection {
         &self.shard
     }
 
+    /// Packs what has grown. Only the thread that writes may call this.
+    ///
+    /// # Errors
+    /// `storage_full` when the packed copy would not fit; `corrupt`, `unavailable`.
+    pub(super) fn pack(&self, packing: Packing) -> Result<()> {
+        let plan = contain(&self.dir, || Ok(packing.plan(&self.shard)))?;
+        // Mapped files cannot fail on a full disk, so the space is asked for before.
+        let space = plan.space(bytes_below(&self.dir.join(SHARD)));
+        if space_left(&self.dir).is_some_and(|left| left < SPACE_MIN + space) {
+            return Err(failure::full(&self.dir));
+        }
+        contain(&self.dir, || plan.carry_out(&self.shard))
+    }
+
     /// Makes everything written durable. Only the thread that writes may call this: the library
     /// panics when a flush meets a write.
     pub(super) fn flush(&self) -> Result<()> {
@@ -197,9 +228,11 @@ impl Manifest {
 
 fn config(dims: usize) -> EdgeConfig {
     let dense = EdgeVectorParams::builder(dims, Distance::Dot).on_disk(true).build();
-    let words = EdgeSparseVectorParams::builder().modifier(Modifier::Idf).build();
+    let words = EdgeSparseVectorParams::builder().modifier(Modifier::Idf).on_disk(true).build();
     EdgeConfig::builder()
         .on_disk_payload(true)
+        .hnsw_config(NO_GRAPH)
+        .optimizers(Packing::settings())
         .vector(DENSE, dense)
         .sparse_vector(WORDS, words)
         .wal_options(WalOptions {
@@ -219,16 +252,26 @@ fn create(dir: &Path, dims: usize) -> Result<EdgeShard> {
     clear.map_err(|error| io_error(dir, error))?;
     contain(dir, || {
         let shard = EdgeShard::new(&path, config(dims))?;
-        index(&shard, "namespace", PayloadSchemaType::Keyword)?;
-        index(&shard, "rev", PayloadSchemaType::Integer)?;
+        index(&shard, "namespace", PayloadSchemaType::Keyword.into())?;
+        index(&shard, FACTS, lookups())?;
         Ok(shard)
     })
 }
 
-fn index(shard: &EdgeShard, field: &str, of: PayloadSchemaType) -> OperationResult<()> {
+/// Numbers that are compared by equality only.
+fn lookups() -> PayloadFieldSchema {
+    PayloadFieldSchema::FieldParams(PayloadSchemaParams::Integer(IntegerIndexParams {
+        lookup: Some(true),
+        range: Some(false),
+        on_disk: Some(true),
+        ..IntegerIndexParams::default()
+    }))
+}
+
+fn index(shard: &EdgeShard, field: &str, of: PayloadFieldSchema) -> OperationResult<()> {
     shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
         field_name: key(field),
-        field_schema: Some(PayloadFieldSchema::FieldType(of)),
+        field_schema: Some(of),
     })))
 }
 
@@ -335,4 +378,17 @@ pub(super) fn space_left(dir: &Path) -> Option<u64> {
         let _ = dir;
         None
     }
+}
+
+/// The bytes of the files in a folder, at most.
+fn bytes_below(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }

@@ -31,7 +31,7 @@ pub(super) const DIGITS: &str = "n";
 /// An arbitrary constant that separates the digests of strings from others.
 const TEXTS: Uuid = Uuid::from_u128(0x5f3c_2f60_8e0b_4d8c_9a53_7f0d_6a1c_94e2);
 /// The path without steps, and an arbitrary constant that separates the digests of paths from others.
-const ROOT: Uuid = Uuid::from_u128(0xb7d4_19c3_52ae_4f16_8c0e_d3a9_41f7_685b);
+pub(super) const ROOT: Uuid = Uuid::from_u128(0xb7d4_19c3_52ae_4f16_8c0e_d3a9_41f7_685b);
 
 /// The entries of a payload.
 pub(super) fn flatten(payload: &Value) -> Map<String, Value> {
@@ -42,7 +42,12 @@ pub(super) fn flatten(payload: &Value) -> Map<String, Value> {
 
 /// The name of the entry that a path leads to.
 pub(super) fn name(path: &[String]) -> String {
-    path.iter().fold(ROOT, |above, step| below(above, step)).to_string()
+    at(path).to_string()
+}
+
+/// The digest of a path.
+pub(super) fn at(path: &[String]) -> Uuid {
+    path.iter().fold(ROOT, |above, step| below(above, step))
 }
 
 /// A number as the index holds it.
@@ -127,6 +132,6 @@ fn mark(at: Uuid, entries: &mut BTreeMap<Uuid, Entry>) {
 
 /// One step down. The digest of the path above is the namespace of the step's, so however a step is
 /// spelled, two paths never share a name.
-fn below(above: Uuid, step: &str) -> Uuid {
+pub(super) fn below(above: Uuid, step: &str) -> Uuid {
     Uuid::new_v5(&above, step.as_bytes())
 }

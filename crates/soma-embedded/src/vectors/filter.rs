@@ -16,6 +16,7 @@ use soma_core::index::Search;
 use soma_core::limits::EXACT_INTEGER_MAX;
 use uuid::Uuid;
 
+use super::facts;
 use super::fields::{self, Held};
 use super::point::key;
 
@@ -198,8 +199,8 @@ impl Translator<'_> {
         match test {
             Test::Exists(wanted) if path.is_empty() => decided(*wanted),
             Test::Exists(wanted) => there(entry(), *wanted),
-            Test::Eq(value) => equal(&entry(), std::slice::from_ref(value)),
-            Test::In(values) => equal(&entry(), values),
+            Test::Eq(value) => holds(path, &entry(), std::slice::from_ref(value)),
+            Test::In(values) => holds(path, &entry(), values),
             Test::Gt(value) | Test::Gte(value) | Test::Lt(value) | Test::Lte(value) => match value {
                 Value::Number(_) => number_range(entry(), test, value),
                 // The index has no order of strings: any point where something is there may pass.
@@ -211,6 +212,11 @@ impl Translator<'_> {
             },
         }
     }
+}
+
+/// Whether the path leads to one of these scalars: those that may by their numbers, then by themselves.
+fn holds(path: &[String], entry: &JsonPath, values: &[Value]) -> Clause {
+    all_of(vec![Clause::Test(facts::any(path, values)), equal(entry, values)])
 }
 
 /// Whether the entry holds one of these scalars.

@@ -15,17 +15,15 @@ use soma_core::ids::MemoryId;
 use soma_core::index::Op;
 use tokio::sync::{mpsc, oneshot};
 
-use super::collection::{Collection, Folder, Opened, space_left};
+use super::collection::{Collection, Folder, Opened, SPACE_MIN, space_left};
 use super::failure::{self, contain};
+use super::packing::Packing;
 use super::writes;
 
 /// Calls that may wait for the owner.
 const WAITING_MAX: usize = 16;
 /// Changes kept since the last flush; beyond it the owner flushes on its own.
 const KEPT_MAX: usize = 8_000;
-/// The library maps files that do not yet have their blocks: on a full disk, writing would end the
-/// process instead of failing. So nothing is written when less than this is left.
-const SPACE_MIN: u64 = 24 << 20;
 
 /// The open collection, shared with the readers.
 #[derive(Default)]
@@ -93,7 +91,7 @@ impl Owner {
     ///
     /// # Errors
     /// Those of [`Folder::claim`] and, for an index that is there, of [`Folder::open`].
-    pub(super) fn start(dir: &Path, identity: &Identity) -> Result<(Self, Arc<Shared>, Opened)> {
+    pub(super) fn start(dir: &Path, identity: &Identity, packing: Packing) -> Result<(Self, Arc<Shared>, Opened)> {
         let folder = Folder::claim(dir, identity)?;
         let opened = folder.opened();
         let shared = Arc::new(Shared::default());
@@ -102,6 +100,8 @@ impl Owner {
             shared: Arc::clone(&shared),
             dir: dir.to_owned(),
             identity: identity.clone(),
+            packing,
+            growing: 0,
             kept: Vec::new(),
             failed: false,
         };
@@ -152,6 +152,9 @@ struct Worker {
     shared: Arc<Shared>,
     dir: PathBuf,
     identity: Identity,
+    packing: Packing,
+    /// Changes that the growing segment has taken since it was last packed.
+    growing: usize,
     /// Applied since the last flush.
     kept: Vec<Change>,
     /// The library failed: it refuses further changes until it is opened anew.
@@ -169,6 +172,8 @@ impl Worker {
                 Call::Change(change, answer) => answer.send(self.change(change)),
                 Call::Flush(answer) => answer.send(self.flush()),
             };
+            // Nobody has to wait for this with an answer that is ready.
+            self.pack_if_due();
         }
         self.close();
     }
@@ -178,12 +183,15 @@ impl Worker {
         self.failed = opened.is_err();
         // Readers find the collection, or that there is none.
         let _ = self.shared.settled.set(());
+        let taken = |collection: &Collection| contain(&self.dir, || Ok(Packing::taken(collection.shard())));
+        self.growing = self.shared.read(&self.dir, taken).unwrap_or_default();
         opened.map(drop)
     }
 
     fn change(&mut self, change: Change) -> Result<()> {
         self.ready()?;
         self.applied(&change)?;
+        self.growing += change.len();
         self.kept.push(change);
         if self.kept.iter().map(Change::len).sum::<usize>() > KEPT_MAX { self.flush() } else { Ok(()) }
     }
@@ -195,6 +203,27 @@ impl Worker {
         flushed?;
         self.kept.clear();
         Ok(())
+    }
+
+    /// Packs what has grown. Where there is no space for it the points stay where they are, and the next
+    /// change tries again.
+    fn pack_if_due(&mut self) {
+        if self.failed || self.growing < self.packing.changes {
+            return;
+        }
+        let dir = self.dir.clone();
+        let packed = self.shared.read(&dir, |collection| collection.pack(self.packing));
+        match packed {
+            Ok(()) => self.growing = 0,
+            Err(error) if error.code == Code::StorageFull => {
+                tracing::warn!(%error, "the vector index is not packed: recall and writes become slower");
+                self.growing = 0;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the vector index could not be packed; the next write opens it again");
+                self.failed = true;
+            }
+        }
     }
 
     /// Sees to it that the next change can be applied.

@@ -7,7 +7,7 @@
 //!           the point counts among the `N` points of the BM25 formula
 //! payload   namespace, type, timestamp (when the memory was last set), created_at, importance,
 //!           event_id, rev; model_revision, thread: digests; fields: the memory's own JSON, one entry
-//!           per path, strings and paths by their digests
+//!           per path, strings and paths by their digests; facts: their numbers, for lookups
 //! ```
 //!
 //! Of a caller's words only the namespace stands here in readable form: the library's files keep
@@ -25,6 +25,7 @@ use soma_core::ids::{EventId, MemoryId, Timestamp};
 use soma_core::index::{Point, Sparse, StoredPoint};
 use uuid::Uuid;
 
+use super::facts::{self, FACTS};
 use super::fields;
 
 /// The dense vector's name.
@@ -112,6 +113,7 @@ fn payload(point: &Point) -> Payload {
     if let Some(thread) = &point.thread {
         put("thread", fields::digest(thread.as_str()).into());
     }
+    put(FACTS, facts::of(&point.payload).into());
     put("fields", Value::Object(fields::flatten(&point.payload)));
     Payload(payload)
 }

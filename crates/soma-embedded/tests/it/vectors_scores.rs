@@ -7,7 +7,7 @@ use soma_core::filter::Filter;
 use soma_core::ids::{EventId, MemoryId, Namespace, Timestamp};
 use soma_core::index::{FoundList, Op, Point, Query, Search, Sparse, VectorIndex};
 use soma_core::testing::Index;
-use soma_embedded::vectors::Vectors;
+use soma_embedded::vectors::{Packing, Vectors};
 use uuid::Uuid;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -15,6 +15,9 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 const DIMS: usize = 16;
 /// Enough that the library searches posting lists instead of comparing point by point.
 const POINTS: u64 = 5_800;
+
+/// The growing segment keeps every point, so document frequencies are exact.
+const NEVER: Packing = Packing { changes: usize::MAX, join: 2 };
 
 /// xorshift64*
 struct Random(u64);
@@ -86,7 +89,7 @@ fn assert_equal(found: &FoundList, wanted: &FoundList, what: &str) {
 async fn scores_are_those_of_a_look_at_every_point_also_after_changes_and_removals() -> Outcome {
     let dir = tempfile::tempdir()?;
     let identity = Identity { name: "hash".into(), revision: "1".into(), dims: DIMS };
-    let (vectors, _) = Vectors::open(dir.path(), identity.clone())?;
+    let (vectors, _) = Vectors::open_packing(dir.path(), identity.clone(), NEVER)?;
     let oracle = Index::new(identity.clone());
     let mut random = Random(42);
     let mut ops: Vec<Op> = (0..POINTS).map(|n| Op::Upsert(Box::new(random.point(n, 1)))).collect();
@@ -103,7 +106,27 @@ async fn scores_are_those_of_a_look_at_every_point_also_after_changes_and_remova
     compare(&vectors, &oracle, &mut random, "as written").await?;
     vectors.flush().await?;
     drop(vectors);
-    let (vectors, _) = Vectors::open(dir.path(), identity)?;
+    let (vectors, _) = Vectors::open_packing(dir.path(), identity, NEVER)?;
+    compare(&vectors, &oracle, &mut random, "opened again").await
+}
+
+#[tokio::test]
+async fn packed_points_have_the_scores_of_growing_ones() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let identity = Identity { name: "hash".into(), revision: "1".into(), dims: DIMS };
+    let packing = Packing { changes: 700, join: 3 };
+    let (vectors, _) = Vectors::open_packing(dir.path(), identity.clone(), packing)?;
+    let oracle = Index::new(identity.clone());
+    let mut random = Random(7);
+    let ops: Vec<Op> = (0..POINTS).map(|n| Op::Upsert(Box::new(random.point(n, 1)))).collect();
+    for ops in ops.chunks(100) {
+        vectors.write(ops.to_vec()).await?;
+        oracle.write(ops.to_vec()).await?;
+    }
+    compare(&vectors, &oracle, &mut random, "as written").await?;
+    vectors.flush().await?;
+    drop(vectors);
+    let (vectors, _) = Vectors::open_packing(dir.path(), identity, packing)?;
     compare(&vectors, &oracle, &mut random, "opened again").await
 }
 

@@ -1,46 +1,13 @@
 //! Another process: killed while it writes, it has lost nothing that it acknowledged.
 //!
-//! The child is this test binary again, told by an argument which folder to use; without that
-//! argument its tests do nothing.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
 
 use soma_core::error::Code;
 use soma_core::log::EventLog;
 
+use super::super::child::{command, say, start, told};
 use super::{append, folder, large, offset, open, read_all, record};
-
-const FOLDER: &str = "folder=";
-
-/// The folder, when this process is a child.
-fn told() -> Option<PathBuf> {
-    std::env::args().find_map(|arg| arg.strip_prefix(FOLDER).map(PathBuf::from))
-}
-
-/// The command line that runs one test of this file as a child.
-fn child(test: &str, folder: &Path) -> Vec<String> {
-    let binary = std::env::current_exe().expect("the test binary has a path");
-    let folder = format!("{FOLDER}{}", folder.display());
-    vec![binary.display().to_string(), "--exact".into(), format!("journal::child::{test}"), folder]
-}
-
-fn start(command: &[String]) -> (Child, std::io::Lines<BufReader<ChildStdout>>) {
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the test binary starts again");
-    let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
-    (child, lines)
-}
-
-fn say(line: &str) {
-    let mut out = std::io::stdout();
-    writeln!(out, "{line}").and_then(|()| out.flush()).expect("the parent reads");
-}
 
 /// The offset that a line acknowledges; the test runner's own lines acknowledge none.
 fn acknowledged(line: &str) -> Option<u64> {
@@ -74,7 +41,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let folder = folder();
     let mut seen = BTreeSet::new();
     for round in 1..=4 {
-        let (mut child, mut lines) = start(&child("append_until_killed", folder.path()));
+        let (mut child, mut lines) = start(&command("journal::child::append_until_killed", folder.path()));
         let mut count = 0;
         for line in lines.by_ref().map_while(Result::ok) {
             seen.extend(acknowledged(&line));
@@ -99,7 +66,7 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
 #[tokio::test]
 async fn a_folder_in_use_by_another_process_names_that_process() {
     let folder = folder();
-    let (mut child, mut lines) = start(&child("append_until_killed", folder.path()));
+    let (mut child, mut lines) = start(&command("journal::child::append_until_killed", folder.path()));
     let running = lines.by_ref().map_while(Result::ok).any(|line| acknowledged(&line).is_some());
     assert!(running, "the child writes");
     let error = open(folder.path()).err().expect("the folder is in use");
@@ -116,10 +83,10 @@ async fn a_folder_in_use_by_another_process_names_that_process() {
 #[tokio::test]
 async fn files_that_cannot_grow_lose_nothing_acknowledged() {
     let folder = folder();
-    let mut command: Vec<String> =
+    let mut limited: Vec<String> =
         ["sh", "-c", "trap '' XFSZ; ulimit -f 2000; exec \"$@\"", "sh"].map(String::from).into();
-    command.extend(child("append_until_refused", folder.path()));
-    let (mut child, lines) = start(&command);
+    limited.extend(command("journal::child::append_until_refused", folder.path()));
+    let (mut child, lines) = start(&limited);
     let lines: Vec<_> = lines.map_while(Result::ok).collect();
     child.wait().expect("the child has ended");
     let seen = lines.iter().filter_map(|line| acknowledged(line)).count();
