@@ -4,6 +4,7 @@
 //! decide nothing about memories. Routes are listed once, in [`endpoints`].
 
 pub(crate) mod access;
+mod assets;
 pub(crate) mod body;
 mod dead_letters;
 mod endpoint;
@@ -39,8 +40,8 @@ use soma_core::limits;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
-use crate::config::api::Access;
 use crate::metrics::Metrics;
+use access::Gatekeeper;
 use endpoint::Endpoint;
 use health::Health;
 use problem::Problem;
@@ -93,6 +94,7 @@ fn endpoints() -> Vec<Endpoint> {
         points::endpoints(),
         health::endpoints(),
         openapi::endpoints(),
+        assets::endpoints(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -103,13 +105,13 @@ pub(crate) fn document(config: &Config) -> serde_json::Value {
 }
 
 /// All routes of the API port.
-pub(crate) fn router(app: App, access: Access) -> Router {
+pub(crate) fn router(app: App, keeper: &Arc<Gatekeeper>) -> Router {
     let endpoints = endpoints();
     watch::expect_routes(&app.metrics, &endpoints);
     let metrics = Arc::clone(&app.metrics);
     let mut paths: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
     for endpoint in endpoints {
-        let gate = access::Gate { access: access.clone(), right: endpoint.right };
+        let gate = access::Gate { keeper: Arc::clone(keeper), right: endpoint.right };
         let serve = endpoint.serve.route_layer(middleware::from_fn_with_state(gate, access::guard));
         let known = paths.remove(endpoint.path).unwrap_or_default();
         paths.insert(endpoint.path, known.merge(serve));

@@ -7,7 +7,7 @@ use crate::config::logging::{Format, Logging};
 /// What a dependency logs that tells its users nothing, unless it is asked for by name.
 const CHATTY: &str = "qdrant_edge";
 
-/// Starts it; a second call changes nothing.
+/// Starts it, panics included; a second call changes nothing.
 pub(crate) fn start(logging: &Logging) {
     let quiet = if logging.filter.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=error") };
     let filter = EnvFilter::new(format!("{}{quiet}", logging.filter));
@@ -17,4 +17,21 @@ pub(crate) fn start(logging: &Logging) {
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
     };
     drop(started);
+    std::panic::set_hook(Box::new(panicked));
+}
+
+/// One line for a panic, wherever it happens: those of the vector index are answered as errors and the
+/// process goes on.
+fn panicked(info: &std::panic::PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let said = payload.downcast_ref::<&str>().map(ToString::to_string);
+    let said = said.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    let at = info.location().map(ToString::to_string).unwrap_or_default();
+    let name = std::thread::current().name().unwrap_or("unnamed").to_owned();
+    tracing::error!(
+        panic.at = at,
+        panic.said = said,
+        thread.name = name,
+        "a defect was met; if it goes on, stop, run `soma verify`, and report it with this line"
+    );
 }

@@ -25,7 +25,8 @@ use super::client::runtime;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::config::logging::Format;
-use crate::http::health::{Health, Phase, Probes};
+use crate::http::access::Gatekeeper;
+use crate::http::health::{Health, Phase, Probes, Reach};
 use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
@@ -79,10 +80,12 @@ async fn serve_all(config: Config) -> Result<()> {
     let (api_url, metrics_url) = (url(&api)?, url(&probes)?);
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(TOPIC, Arc::clone(&clock));
     let health = Health::starting();
     let mut supervisor = Supervisor::new();
-    let routes = http::health::router(Probes { metrics: Arc::clone(&metrics), health: Arc::clone(&health) });
+    let reach = if loopback(&probes)? { Reach::ThisMachine } else { Reach::Anywhere };
+    let routes = http::health::router(Probes { metrics: Arc::clone(&metrics), health: Arc::clone(&health) }, reach);
     let bounds = serve::Bounds {
         connections_max: PROBE_CONNECTIONS_MAX,
         read_timeout: config.api.read_timeout,
@@ -100,7 +103,11 @@ async fn serve_all(config: Config) -> Result<()> {
     let stop = supervisor.stop(Stage::Projecting);
     supervisor.spawn(Stage::Projecting, "projector", worker.run(stop));
     let stop = supervisor.stop(Stage::Projecting);
-    supervisor.spawn(Stage::Projecting, "lag watch", watch_lag(opened.engine.clone(), Arc::clone(&metrics), stop));
+    supervisor.spawn(
+        Stage::Projecting,
+        "lag watch",
+        watch_lag(opened.engine.clone(), Arc::clone(&metrics), Arc::clone(&health), stop),
+    );
 
     let app = App::new(&config, &opened.engine, metrics, Arc::clone(&health));
     let bounds = serve::Bounds {
@@ -109,7 +116,9 @@ async fn serve_all(config: Config) -> Result<()> {
         drain_timeout: config.api.shutdown_timeout,
         clock,
     };
-    let routes = http::router(app, config.api.access.clone());
+    let routes = http::router(app, &keeper);
+    let stop = supervisor.stop(Stage::Serving);
+    supervisor.spawn(Stage::Serving, "tokens watch", keeper.watch(Arc::clone(&bounds.clock), stop));
     let stop = supervisor.stop(Stage::Serving);
     supervisor.spawn(Stage::Serving, "api server", serve::serve(api, routes, bounds, stop));
     health.enter(Phase::Running);
@@ -134,6 +143,12 @@ async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
     })
 }
 
+/// Whether only this machine reaches the listener.
+fn loopback(listener: &TcpListener) -> Result<bool> {
+    let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
+    Ok(listener.local_addr().map_err(unknown)?.ip().is_loopback())
+}
+
 /// An address of this machine at which the listener is reached.
 fn url(listener: &TcpListener) -> Result<String> {
     let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
@@ -146,9 +161,10 @@ fn url(listener: &TcpListener) -> Result<String> {
     Ok(format!("http://{address}"))
 }
 
-/// Shows how far the projector is behind.
-async fn watch_lag(engine: Engine, metrics: Arc<Metrics>, stop: CancellationToken) -> Result<()> {
+/// Shows how far the projector is behind, and whether the index can be read: nobody might write for long.
+async fn watch_lag(engine: Engine, metrics: Arc<Metrics>, health: Arc<Health>, stop: CancellationToken) -> Result<()> {
     while !stop.is_cancelled() {
+        health.report("vector_index", engine.index.scan(None, 1).await.err().map(|error| error.message));
         if let (Ok(all), Ok(position)) = (engine.log.bounds().await, engine.position().await) {
             for bounds in all {
                 let next = position.next(engine.log.id(), bounds.partition);
@@ -172,7 +188,9 @@ fn welcome(config: &Config, api: &str, metrics: &str) {
         }
         Format::Text => {
             let token = match config.api.access {
-                crate::config::api::Access::Token(_) => " -H \"Authorization: Bearer $SOMA_API_TOKEN\"",
+                crate::config::api::Access::Token(_) | crate::config::api::Access::File { .. } => {
+                    " -H \"Authorization: Bearer $SOMA_API_TOKEN\""
+                }
                 crate::config::api::Access::Loopback | crate::config::api::Access::Anyone => "",
             };
             println!(

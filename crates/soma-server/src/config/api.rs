@@ -1,4 +1,5 @@
-//! `SOMA_API_HOST`, `SOMA_API_PORT`, `SOMA_API_TOKEN`, `SOMA_API_ALLOW_ANONYMOUS`,
+//! `SOMA_API_HOST`, `SOMA_API_PORT`, `SOMA_API_TOKEN`, `SOMA_API_TOKENS_FILE`, `SOMA_API_ALLOW_ANONYMOUS`,
+//! `SOMA_RATE_LIMIT_MAX`, `SOMA_RATE_LIMIT_WINDOW_SECONDS`,
 //! `SOMA_MEMORY_NAMESPACE`, `SOMA_API_CONNECTIONS_MAX`, `SOMA_API_READ_TIMEOUT_SECONDS`,
 //! `SOMA_SHUTDOWN_TIMEOUT_SECONDS`.
 //!
@@ -6,6 +7,7 @@
 //! token is refused here, before anything is opened.
 
 use std::net::{IpAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use soma_core::ids::Namespace;
@@ -44,10 +46,26 @@ impl std::fmt::Debug for Token {
 pub(crate) enum Access {
     /// Whoever carries the token.
     Token(Token),
+    /// Whoever carries a token of the file, or the one that may do everything.
+    File {
+        /// The file of tokens.
+        path: PathBuf,
+        /// The token that may do everything, if there is one.
+        token: Option<Token>,
+    },
     /// Programs of this machine, and no web page: requests for or from a foreign host are refused.
     Loopback,
     /// Everybody, because the operator said so.
     Anyone,
+}
+
+/// How often one caller may ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    /// Requests in each window.
+    pub max: u64,
+    /// How long a window is.
+    pub window: Duration,
 }
 
 /// The HTTP API.
@@ -59,6 +77,8 @@ pub(crate) struct Api {
     pub port: u16,
     /// Who may call it.
     pub access: Access,
+    /// How often one caller may ask; none is as often as it likes.
+    pub rate: Option<Rate>,
     /// The namespace of requests that name none.
     pub namespace: Namespace,
     /// Connections served at a time.
@@ -82,7 +102,10 @@ impl Api {
         let connections = reader.required(&CONNECTIONS, number(1, 65_535));
         let read_timeout = reader.required(&READ_TIMEOUT, seconds(1, 300));
         let shutdown_timeout = reader.required(&SHUTDOWN_TIMEOUT, seconds(0, 600));
-        refuse_later(reader);
+        let file = reader.optional(&TOKENS_FILE, |text| Ok(PathBuf::from(text)));
+        let max = reader.required(&RATE_MAX, number(0, u64::MAX));
+        let window = reader.required(&RATE_WINDOW, seconds(1, 86_400));
+        let rate = (max > 0).then_some(Rate { max, window });
 
         let loopback = match is_loopback(&host) {
             Ok(loopback) => loopback,
@@ -91,10 +114,11 @@ impl Api {
                 true
             }
         };
-        let access = match token {
-            Some(token) => Access::Token(token),
-            None if anonymous => Access::Anyone,
-            None => Access::Loopback,
+        let access = match (file, token) {
+            (Some(path), token) => Access::File { path, token },
+            (None, Some(token)) => Access::Token(token),
+            (None, None) if anonymous => Access::Anyone,
+            (None, None) => Access::Loopback,
         };
         if !loopback && matches!(access, Access::Loopback) && !reader.is_set(TOKEN.name) {
             reader.problem(
@@ -107,22 +131,8 @@ impl Api {
             );
         }
         let connections_max = usize::try_from(connections).expect("bounded by 65535");
-        Self { host, port, access, namespace, connections_max, read_timeout, shutdown_timeout }
+        Self { host, port, access, rate, namespace, connections_max, read_timeout, shutdown_timeout }
     }
-}
-
-/// What this build does not do yet must not be taken for done.
-fn refuse_later(reader: &mut Reader) {
-    if reader.text(&TOKENS_FILE).is_some() {
-        reader.problem(
-            format!("{} is not supported by this build; use {}", TOKENS_FILE.name, TOKEN.name),
-            TOKENS_FILE.name,
-        );
-    }
-    if reader.required(&RATE_MAX, number(0, u64::MAX)) > 0 {
-        reader.problem(format!("{} is not supported by this build; leave it at 0", RATE_MAX.name), RATE_MAX.name);
-    }
-    reader.required(&RATE_WINDOW, number(1, 86_400));
 }
 
 fn token(text: &str) -> Result<Token, String> {

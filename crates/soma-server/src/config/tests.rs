@@ -62,8 +62,7 @@ fn an_address_beyond_loopback_needs_a_token_or_a_word() {
 
 #[test]
 fn a_profile_that_this_build_has_not_is_refused() {
-    for name in ["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "QDRANT_URL", "SCHEMA_REGISTRY_URL", "SOMA_API_TOKENS_FILE"]
-    {
+    for name in ["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "QDRANT_URL", "SCHEMA_REGISTRY_URL"] {
         assert!(refused(&[(name, "x")]).contains(name), "{name} was ignored");
     }
     assert!(refused(&[("EVENTING_ENABLED", "true")]).contains("EVENTING_ENABLED"));

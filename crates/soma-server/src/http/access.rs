@@ -1,61 +1,201 @@
-//! Who may call: a bearer token, or programs of this machine and no web page.
+//! Who may call: bearer tokens, or programs of this machine and no web page; and how often.
 //!
 //! Without a token the API listens on loopback only, and a browser on this machine is the one way in
 //! for a stranger: by a page that posts here, or by a name that resolves to this address (DNS
 //! rebinding). So a request without a token is refused when its `Host` or its `Origin` is not this
 //! machine. There is no CORS header anywhere: no page of another origin reads an answer.
+//!
+//! What a caller may do is its [`Grant`]; handlers get it as a [`Caller`] and hold every namespace
+//! against it.
+
+mod grant;
+mod rate;
+mod tokens;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use soma_core::clock::Clock;
 use soma_core::error::Code;
 use soma_core::{Error, Result};
-use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use super::endpoint::Right;
 use super::problem::Problem;
-use crate::config::api::Access;
+use crate::config::api::{Access, Api};
+pub(crate) use grant::{Caller, Grant};
+use rate::{Limiter, Who};
+use tokens::Key;
+
+/// How often the file of tokens is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The address that a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub IpAddr);
+
+/// Who is let in without a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strangers {
+    /// Nobody.
+    Refused,
+    /// Programs of this machine.
+    Loopback,
+    /// Everybody.
+    Welcome,
+}
+
+/// Decides about every request.
+pub(crate) struct Gatekeeper {
+    strangers: Strangers,
+    own: Option<Key>,
+    file: Option<PathBuf>,
+    keys: RwLock<Arc<Vec<Key>>>,
+    limiter: Option<Limiter>,
+}
+
+impl Gatekeeper {
+    /// As the settings say.
+    ///
+    /// # Errors
+    /// `bad_config` for a file of tokens that cannot be read, naming the line.
+    pub(crate) fn new(api: &Api, clock: &Arc<dyn Clock>) -> Result<Arc<Self>> {
+        let (strangers, own, file) = match &api.access {
+            Access::Token(token) => (Strangers::Refused, Some(Key::of_all(&token.0)), None),
+            Access::File { path, token } => {
+                (Strangers::Refused, token.as_ref().map(|token| Key::of_all(&token.0)), Some(path.clone()))
+            }
+            Access::Loopback => (Strangers::Loopback, None, None),
+            Access::Anyone => (Strangers::Welcome, None, None),
+        };
+        let limiter = api.rate.map(|rate| Limiter::new(rate.max, rate.window, Arc::clone(clock)));
+        let gate = Self { strangers, own, file, keys: RwLock::default(), limiter };
+        gate.read()?;
+        Ok(Arc::new(gate))
+    }
+
+    /// One that lets everybody in: for calls within the process.
+    pub(crate) fn open() -> Arc<Self> {
+        let (keys, limiter) = (RwLock::default(), None);
+        Arc::new(Self { strangers: Strangers::Welcome, own: None, file: None, keys, limiter })
+    }
+
+    /// Reads the file of tokens, if there is one.
+    fn read(&self) -> Result<()> {
+        let mut keys: Vec<Key> = self.own.iter().cloned().collect();
+        if let Some(path) = &self.file {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::new(Code::BadConfig, format!("the tokens file {} cannot be read: {error}", path.display()))
+                    .at("SOMA_API_TOKENS_FILE")
+                    .remedy("name a file that this process may read")
+            })?;
+            keys.extend(tokens::parse(&text)?);
+        }
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    /// Size and time of the file, which change when it does.
+    fn stamp(&self) -> Option<(u64, SystemTime)> {
+        let meta = std::fs::metadata(self.file.as_ref()?).ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    }
+
+    /// Reads the file of tokens again whenever it changes, until `stop`. A faulty one changes nothing.
+    ///
+    /// # Errors
+    /// None; the type is that of a supervised task.
+    pub(crate) async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<()> {
+        let mut seen = self.stamp();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = clock.sleep(LOOK_INTERVAL) => {}
+            }
+            let stamp = self.stamp();
+            if stamp == seen {
+                continue;
+            }
+            seen = stamp;
+            match self.read() {
+                Ok(()) => tracing::info!("the tokens file was read again"),
+                Err(error) => tracing::error!("the tokens of before stay in force: {error}"),
+            }
+        }
+    }
+
+    /// What this caller may do, and by what it is counted.
+    fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> (Result<Arc<Grant>>, Who) {
+        let address = peer.map_or(Who::Others, Who::Address);
+        match self.strangers {
+            Strangers::Welcome => (Ok(Arc::new(Grant::all())), address),
+            Strangers::Loopback => (only_this_machine(headers).map(|()| Arc::new(Grant::all())), address),
+            Strangers::Refused => {
+                let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+                let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+                match given.map(|token| tokens::find(&keys, token)) {
+                    Some(Some(key)) => (Ok(Arc::clone(key.grant())), Who::Token(key.hash())),
+                    Some(None) => (Err(Error::new(Code::Unauthorized, "the token is not a known one")), address),
+                    None => (Err(no_token()), address),
+                }
+            }
+        }
+    }
+}
+
+fn no_token() -> Error {
+    Error::new(Code::Unauthorized, "the request carries no token")
+        .remedy("send the header Authorization: Bearer <token>")
+}
 
 /// What one route demands.
 #[derive(Clone)]
 pub(crate) struct Gate {
     /// Who may call at all.
-    pub access: Access,
+    pub keeper: Arc<Gatekeeper>,
     /// What the caller has to be allowed to.
     pub right: Right,
 }
 
-/// Refuses who may not call.
-pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+/// Refuses who may not call, or calls too often; else tells the handler who calls.
+pub(crate) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     if gate.right == Right::Open {
-        return next.run(request).await;
+        // Probes and documents need no token, but a page of another host gets nothing either.
+        return match gate.keeper.strangers {
+            Strangers::Loopback => local_only(request, next).await,
+            Strangers::Refused | Strangers::Welcome => next.run(request).await,
+        };
     }
-    match check(&gate.access, request.headers()) {
-        Ok(()) => next.run(request).await,
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let (grant, who) = gate.keeper.admit(request.headers(), peer);
+    if let Some(limiter) = &gate.keeper.limiter
+        && let Err(seconds) = limiter.count(who)
+    {
+        let error = Error::new(Code::RateLimited, format!("the caller may ask again in {seconds} s"));
+        let mut response = Problem(error.remedy("wait as long as Retry-After says")).into_response();
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        return response;
+    }
+    match grant.and_then(|grant| grant.may(gate.right).map(|()| grant)) {
+        Ok(grant) => {
+            request.extensions_mut().insert(Caller(grant));
+            next.run(request).await
+        }
         Err(error) => Problem(error).into_response(),
     }
 }
 
-fn check(access: &Access, headers: &HeaderMap) -> Result<()> {
-    match access {
-        Access::Anyone => Ok(()),
-        Access::Token(token) => {
-            let given = headers.get(header::AUTHORIZATION).and_then(|v| bearer(v.as_bytes()));
-            match given {
-                Some(given) if bool::from(given.ct_eq(token.0.as_bytes())) => Ok(()),
-                Some(_) => Err(Error::new(Code::Unauthorized, "the token is not the right one")),
-                None => Err(Error::new(Code::Unauthorized, "the request carries no token")
-                    .remedy("send the header Authorization: Bearer <token>")),
-            }
-        }
-        Access::Loopback => {
-            only_this_machine("Host", headers.get(header::HOST).map(|v| v.as_bytes()))?;
-            let origin = headers.get(header::ORIGIN).map(|v| v.as_bytes());
-            only_this_machine("Origin", origin.map(without_scheme))
-        }
+/// Refuses requests for or from a foreign host.
+pub(crate) async fn local_only(request: Request, next: Next) -> Response {
+    match only_this_machine(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem(error).into_response(),
     }
 }
 
@@ -68,7 +208,12 @@ fn without_scheme(origin: &[u8]) -> &[u8] {
     origin.windows(3).position(|w| w == b"://").map_or(origin, |at| &origin[at + 3..])
 }
 
-fn only_this_machine(header: &str, authority: Option<&[u8]>) -> Result<()> {
+fn only_this_machine(headers: &HeaderMap) -> Result<()> {
+    this_machine("Host", headers.get(header::HOST).map(|v| v.as_bytes()))?;
+    this_machine("Origin", headers.get(header::ORIGIN).map(|v| without_scheme(v.as_bytes())))
+}
+
+fn this_machine(header: &str, authority: Option<&[u8]>) -> Result<()> {
     match authority {
         None => Ok(()),
         Some(bytes) if std::str::from_utf8(bytes).is_ok_and(names_this_machine) => Ok(()),

@@ -24,6 +24,18 @@ pub(crate) enum Right {
     Admin,
 }
 
+impl Right {
+    /// The word for it in the file of tokens.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// The methods in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -177,7 +189,7 @@ impl Param {
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) about: &'static str,
-    /// Content types with their schemas.
+    /// Content types with their schemas; none has no body.
     pub(super) content: Vec<(&'static str, Value)>,
     /// Headers with what they hold.
     pub(super) headers: Vec<(&'static str, &'static str)>,
@@ -187,6 +199,11 @@ impl Answer {
     /// JSON of that shape.
     pub(super) fn json(status: u16, about: &'static str, schema: Value) -> Self {
         Self { status, about, content: vec![("application/json", schema)], headers: Vec::new() }
+    }
+
+    /// No body.
+    pub(super) const fn empty(status: u16, about: &'static str) -> Self {
+        Self { status, about, content: Vec::new(), headers: Vec::new() }
     }
 
     /// Text of some type.

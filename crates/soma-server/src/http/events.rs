@@ -13,6 +13,7 @@ use soma_core::event::build;
 use soma_core::{Error, Result};
 
 use super::App;
+use super::access::Caller;
 use super::endpoint::{Endpoint, Param, Right, Verb};
 use super::openapi::schema;
 use super::params::{Params, no_precondition, told};
@@ -56,16 +57,29 @@ pub(super) fn event() -> Value {
 }
 
 /// `POST /v1/events`
-pub(super) async fn append(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+pub(super) async fn append(
+    State(app): State<App>,
+    Caller(grant): Caller,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
     let wait = write::wait_stored(&mut params)?;
     let derived = derived(params.take("restore").as_deref())?;
     params.finish("restore, wait, wait_ms")?;
+    if derived == Derived::Trusted {
+        grant.may(Right::Admin)?;
+    }
     let body = body::read(body, app.body).await?;
     let items = write::split(&body, &headers)?;
     let max = app.engine.value_bytes_max;
-    let mut batch = write::Batch::of(items.into_iter().map(|item| build::strict_bytes(item, max)));
+    let mut batch = write::Batch::of(items.into_iter().map(|item| {
+        let event = build::strict_bytes(item, max)?;
+        event.namespace.as_ref().map_or(Ok(()), |namespace| grant.demand(namespace))?;
+        Ok(event)
+    }));
     let context = write::context(&headers, "POST", &uri)?;
     let written = app.engine.publish(batch.take(), derived, context.traceparent).await?;
     Ok(batch.answer(&app.engine, written, wait).await?)

@@ -157,16 +157,29 @@ pub(crate) struct Probes {
     pub health: Arc<Health>,
 }
 
+/// From where the metrics port is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// From this machine: requests for or from another host are refused, as a web page makes them.
+    ThisMachine,
+    /// From other machines too.
+    Anywhere,
+}
+
 /// All routes of the metrics port.
-pub(crate) fn router(probes: Probes) -> Router {
-    Router::new()
+pub(crate) fn router(probes: Probes, reach: Reach) -> Router {
+    let router = Router::new()
         .route("/metrics", get(async |State(p): State<Probes>, headers: HeaderMap| exposition(&p.metrics, &headers)))
         .route("/livez", get(live))
         .route("/healthz", get(live))
         .route("/readyz", get(async |State(p): State<Probes>| p.health.answer()))
         .route("/health", get(async |State(p): State<Probes>| p.health.answer()))
         .fallback(super::no_route)
-        .with_state(probes)
+        .with_state(probes);
+    match reach {
+        Reach::ThisMachine => router.layer(axum::middleware::from_fn(super::access::local_only)),
+        Reach::Anywhere => router,
+    }
 }
 
 fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {

@@ -11,6 +11,7 @@ use soma_core::store::Order;
 use soma_core::{Error, Result, json as bounded, limits};
 
 use super::App;
+use super::access::Caller;
 use super::endpoint::{Answer as Told, Endpoint, Param, Right, Verb};
 use super::openapi::schema;
 use super::params::{Params, no_precondition, told};
@@ -72,7 +73,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 const CURSOR: &str = "^[noi][0-9a-f]{16}\\.(-|[0-9a-f]{16})\\.[0-9a-f]{32}$";
 
 /// `GET /v1/memories`
-pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
+pub(super) async fn list(State(app): State<App>, Caller(grant): Caller, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
     let namespace = params.namespace()?;
@@ -89,13 +90,14 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
         limit: params.number("limit", 1, limits::PAGE_MAX)?.unwrap_or(limits::PAGE_DEFAULT),
     };
     params.finish("namespace, namespace_prefix, filter, order, limit, cursor, after, wait_ms")?;
+    let request = ListRequest { scope: grant.narrow(&app.engine, request.scope).await?, ..request };
     let page = app.engine.list(&request).await?;
     let items: Vec<Value> = page.items.iter().map(|memory| Value::Object(shapes::memory(memory))).collect();
     Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next_cursor })))
 }
 
 /// `DELETE /v1/memories`
-pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Answer {
+pub(super) async fn delete(State(app): State<App>, Caller(grant): Caller, uri: Uri, headers: HeaderMap) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
@@ -106,6 +108,7 @@ pub(super) async fn delete(State(app): State<App>, uri: Uri, headers: HeaderMap)
         return Err(bad("deleting everything needs the namespace named").remedy("add ?namespace=…").into());
     }
     let namespace = named.unwrap_or_else(|| app.namespace.clone());
+    grant.demand(&namespace)?;
     let selection = Selection { namespaces: Some(vec![namespace]), filter };
     let forgotten = app.engine.forget_all(&selection, write::context(&headers, "DELETE", &uri)?).await?;
     let body = json!({ "deleted": forgotten.memories, "position": forgotten.position });

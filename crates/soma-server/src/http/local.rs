@@ -10,8 +10,8 @@ use soma_core::{Error, Result};
 use tower::ServiceExt;
 
 use super::App;
+use super::access::Gatekeeper;
 use super::write::REPEATED;
-use crate::config::api::Access;
 
 /// What a route answered, here or on a server.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) struct Local(Router);
 impl Local {
     /// The routes over an opened application.
     pub(crate) fn new(app: App) -> Self {
-        Self(super::router(app, Access::Anyone))
+        Self(super::router(app, &Gatekeeper::open()))
     }
 
     /// Calls one route.

@@ -1,7 +1,8 @@
 //! `/v1/memories`: write one or many; read, replace, delete one; its history.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use soma_core::engine::{Key, Replacement, Target};
@@ -12,10 +13,11 @@ use soma_core::ids::{MemoryId, Namespace};
 use soma_core::{Error, Result, json as bounded, limits};
 
 use super::App;
+use super::access::{Caller, Grant};
 use super::body::{self, Fields};
 use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
 use super::openapi::schema;
-use super::params::{Params, no_precondition, told};
+use super::params::{self, Params, PathId, no_precondition, told};
 use super::problem::Answer;
 use super::{shapes, write};
 
@@ -45,9 +47,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Verb::Get, "/v1/memories/{id}", read)
             .needs(Right::Read)
             .about("get", "read one memory", "Its ETag is the event that it shows.")
-            .takes([told::id()])
+            .takes([told::id(), told::if_none_match()])
             .takes(told::waits())
             .answers(Told::json(200, "the memory", memory()).with("ETag", etag))
+            .answers(Told::empty(304, "it is the one that If-None-Match names").with("ETag", etag))
             .fails(&[Code::NotFound, Code::Schema]),
         Endpoint::new(Verb::Put, "/v1/memories/{id}", replace)
             .needs(Right::Write)
@@ -113,21 +116,33 @@ fn new_memory() -> Value {
 }
 
 /// `POST /v1/memories`
-pub(super) async fn create(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+pub(super) async fn create(
+    State(app): State<App>,
+    Caller(grant): Caller,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
     let wait = write::wait_stored(&mut params)?;
     params.finish(WRITE_PARAMS)?;
     let body = body::read(body, app.body).await?;
     let context = write::context(&headers, "POST", &uri)?;
-    let draft = draft(&app, &body, context.key, 0)?;
+    let draft = draft(&app, &grant, &body, context.key, 0)?;
     let mut answers = app.engine.remember(vec![draft], context).await?;
     let written = answers.pop().ok_or_else(|| Error::new(Code::Internal, "the write was not answered"))??;
     Ok(write::answer(&app.engine, &written, wait, StatusCode::CREATED).await?)
 }
 
 /// `POST /v1/memories/batch`
-pub(super) async fn batch(State(app): State<App>, uri: Uri, headers: HeaderMap, body: Body) -> Answer {
+pub(super) async fn batch(
+    State(app): State<App>,
+    Caller(grant): Caller,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
     let wait = write::wait_stored(&mut params)?;
@@ -135,7 +150,7 @@ pub(super) async fn batch(State(app): State<App>, uri: Uri, headers: HeaderMap, 
     let body = body::read(body, app.body).await?;
     let context = write::context(&headers, "POST", &uri)?;
     let items = write::split(&body, &headers)?;
-    let drafts = items.into_iter().enumerate().map(|(n, item)| draft(&app, item, context.key, n));
+    let drafts = items.into_iter().enumerate().map(|(n, item)| draft(&app, &grant, item, context.key, n));
     let mut batch = write::Batch::of(drafts);
     let written = app.engine.remember(batch.take(), context).await?;
     Ok(batch.answer(&app.engine, written, wait).await?)
@@ -143,12 +158,13 @@ pub(super) async fn batch(State(app): State<App>, uri: Uri, headers: HeaderMap, 
 
 /// What a client describes as one memory. Its ids follow from the request's key, if there is one,
 /// and from its place in the request, whatever else the request holds.
-fn draft(app: &App, bytes: &[u8], key: Option<Key<'_>>, item: usize) -> Result<Draft> {
+fn draft(app: &App, grant: &Grant, bytes: &[u8], key: Option<Key<'_>>, item: usize) -> Result<Draft> {
     let mut fields = Fields::of(bounded::parse(bytes)?, "the memory")?;
     let namespace = match fields.text("namespace")? {
         Some(text) => Namespace::parse(&text)?,
         None => app.namespace.clone(),
     };
+    grant.demand(&namespace)?;
     let ids = key.as_ref().map(|key| key.item(&namespace, item));
     let mut draft = Draft::created(namespace.clone(), payload(&mut fields)?);
     draft.id = fields.text("id")?.map(|text| MemoryId::parse_explicit(&text)).transpose()?;
@@ -186,11 +202,21 @@ fn coordinate(fields: &mut Fields) -> Result<Option<Coordinate>> {
 }
 
 /// `GET /v1/memories/{id}`
-pub(super) async fn read(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn read(
+    State(app): State<App>,
+    Caller(grant): Caller,
+    PathId(id): PathId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
     params.finish("after, wait_ms")?;
-    let memory = app.engine.get(MemoryId::parse(&id)?).await?;
+    grant.visible(&app.engine, id).await?;
+    let memory = app.engine.get(id).await?;
+    if params::names_etag(&headers, &shapes::etag(&memory)) {
+        return Ok(shapes::unchanged(&memory));
+    }
     let mut response = shapes::answer(StatusCode::OK, &Value::Object(shapes::memory(&memory)));
     response.headers_mut().insert(header::ETAG, shapes::etag(&memory));
     Ok(response)
@@ -199,14 +225,14 @@ pub(super) async fn read(State(app): State<App>, Path(id): Path<String>, uri: Ur
 /// `PUT /v1/memories/{id}`
 pub(super) async fn replace(
     State(app): State<App>,
-    Path(id): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    Caller(grant): Caller,
+    PathId(id): PathId,
+    parts: Parts,
     body: Body,
 ) -> Answer {
-    no_precondition(&headers)?;
-    let mut params = Params::of(&uri)?;
-    let target = Target { id: MemoryId::parse(&id)?, namespace: params.namespace()? };
+    no_precondition(&parts.headers)?;
+    let mut params = Params::of(&parts.uri)?;
+    let named = params.namespace()?;
     let wait = write::wait_stored(&mut params)?;
     params.finish("namespace, wait, wait_ms")?;
     let mut fields = body::object(body, app.body).await?;
@@ -217,27 +243,36 @@ pub(super) async fn replace(
         model_revision: fields.text("model_revision")?,
     };
     fields.finish("payload, importance, embedding, model_revision")?;
-    let written = app.engine.replace(&target, replacement, write::context(&headers, "PUT", &uri)?).await?;
+    let target = Target { id, namespace: grant.target(&app.engine, id, named).await? };
+    let written = app.engine.replace(&target, replacement, write::context(&parts.headers, "PUT", &parts.uri)?).await?;
     Ok(write::answer(&app.engine, &written, wait, StatusCode::OK).await?)
 }
 
 /// `DELETE /v1/memories/{id}`
-pub(super) async fn delete(State(app): State<App>, Path(id): Path<String>, uri: Uri, headers: HeaderMap) -> Answer {
+pub(super) async fn delete(
+    State(app): State<App>,
+    Caller(grant): Caller,
+    PathId(id): PathId,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
-    let target = Target { id: MemoryId::parse(&id)?, namespace: params.namespace()? };
+    let named = params.namespace()?;
     let wait = write::wait_stored(&mut params)?;
     params.finish("namespace, wait, wait_ms")?;
+    let target = Target { id, namespace: grant.target(&app.engine, id, named).await? };
     let written = app.engine.forget(&target, write::context(&headers, "DELETE", &uri)?).await?;
     Ok(write::answer(&app.engine, &written, wait, StatusCode::OK).await?)
 }
 
 /// `GET /v1/memories/{id}/history`
-pub(super) async fn history(State(app): State<App>, Path(id): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn history(State(app): State<App>, Caller(grant): Caller, PathId(id): PathId, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
     params.finish("after, wait_ms")?;
-    let entries = app.engine.history(MemoryId::parse(&id)?).await?;
+    grant.visible(&app.engine, id).await?;
+    let entries = app.engine.history(id).await?;
     let items: Vec<Value> = entries.iter().map(shapes::history_entry).collect();
     Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::extract::Query;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use soma_core::engine::Engine;
 use soma_core::error::Code;
-use soma_core::ids::{Namespace, Position};
+use soma_core::ids::{MemoryId, Namespace, Position};
 use soma_core::{Error, Result, limits};
+
+use super::problem::Problem;
 
 /// The parameters of a query string, taken one by one; what remains is refused by name.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ impl Params {
     /// # Errors
     /// `bad_request` when it is malformed or names a parameter twice (`after` may repeat).
     pub(super) fn of(uri: &Uri) -> Result<Self> {
+        readable(uri.query().unwrap_or_default())?;
         let malformed = |_| Error::new(Code::BadRequest, "the query string is malformed");
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
         let mut params = BTreeMap::new();
@@ -97,6 +101,52 @@ impl Params {
     }
 }
 
+/// Refuses escapes that are not text, before a reader replaces them: a namespace would become another one.
+fn readable(query: &str) -> Result<()> {
+    for pair in query.split('&') {
+        if !is_text(pair) {
+            let name = pair.split('=').next().unwrap_or_default();
+            let error = Error::new(Code::BadRequest, format!("the parameter {name} is not UTF-8"));
+            return Err(error.at(name).remedy("percent-encode the bytes of UTF-8"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the percent-encoded bytes are UTF-8.
+fn is_text(encoded: &str) -> bool {
+    let (mut bytes, mut rest) = (Vec::with_capacity(encoded.len()), encoded.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let escape = || u8::from_str_radix(std::str::from_utf8(tail.get(..2)?).ok()?, 16).ok();
+        match (*first == b'%').then(escape).flatten() {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// The memory that the path names.
+pub(super) struct PathId(pub(super) MemoryId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| {
+            let error = Error::new(Code::Schema, "the id in the path is not UTF-8").at("id");
+            error.remedy("write 32 hexadecimal digits as 8-4-4-4-12")
+        })?;
+        Ok(Self(MemoryId::parse(&text)?))
+    }
+}
+
 /// Checks `wait_ms` of a body.
 ///
 /// # Errors
@@ -142,6 +192,13 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'
             })
         })
         .transpose()
+}
+
+/// Whether `If-None-Match` names this ETag, or any.
+pub(super) fn names_etag(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let lists = headers.get_all("if-none-match").iter();
+    let mut names = lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii));
+    names.any(|name| name == b"*" || name.strip_prefix(b"W/").unwrap_or(name) == etag.as_bytes())
 }
 
 /// The caller's `Idempotency-Key`.
@@ -199,6 +256,12 @@ pub(super) mod told {
             "type": "string", "minLength": 1, "maxLength": limits::IDEMPOTENCY_KEY_BYTES_MAX, "pattern": "^[!-~]([ -~]*[!-~])?$",
         });
         Param::header("Idempotency-Key", about, schema)
+    }
+
+    /// What the caller holds already.
+    pub(in crate::http) fn if_none_match() -> Param {
+        let about = "answers 304 when the memory still shows this event: an ETag, several, or *";
+        Param::header("If-None-Match", about, json!({ "type": "string", "pattern": "^[ -~]*$" }))
     }
 
     /// The memory in the path.

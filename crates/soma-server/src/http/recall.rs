@@ -11,6 +11,7 @@ use soma_core::recall::{Explain, Hit, Mode, Probe, Request, Scope};
 use soma_core::{Error, Result, limits};
 
 use super::App;
+use super::access::Caller;
 use super::body::{self, Fields};
 use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
 use super::openapi::schema;
@@ -80,9 +81,14 @@ fn question() -> Value {
 }
 
 /// `POST /v1/recall`
-pub(super) async fn recall(State(app): State<App>, uri: Uri, body: Body) -> Answer {
+pub(super) async fn recall(State(app): State<App>, Caller(grant): Caller, uri: Uri, body: Body) -> Answer {
     Params::of(&uri)?.finish("none: everything is in the body")?;
     let request = request(body::object(body, app.body).await?, &app.namespace)?;
+    let request = Request { scope: grant.narrow(&app.engine, request.scope).await?, ..request };
+    if matches!(&request.scope, Scope::Namespaces(seen) if seen.is_empty()) {
+        let position = app.engine.position().await?;
+        return Ok(shapes::answer(StatusCode::OK, &json!({ "hits": [], "position": position })));
+    }
     let answer = app.engine.recall(&request).await?;
     let hits: Vec<Value> = answer.hits.iter().map(hit).collect();
     Ok(shapes::answer(StatusCode::OK, &json!({ "hits": hits, "position": answer.position })))

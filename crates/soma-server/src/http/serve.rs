@@ -4,22 +4,35 @@
 //! timeout; its body has a bound of its own ([`super::body`]). Beyond `connections_max` a client
 //! waits in the listener's queue.
 
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::Request;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use soma_core::Result;
 use soma_core::clock::Clock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use super::access::Peer;
 
 /// How long the listener rests when the process has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a request that is on its way may take once `stop` is called.
+const ARRIVAL_GRACE: Duration = Duration::from_millis(500);
 
 /// The bounds of one port.
 #[derive(Clone)]
@@ -34,7 +47,8 @@ pub(crate) struct Bounds {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Serves until `stop`, then finishes the requests in hand.
+/// Serves until `stop`, then finishes the requests in hand. One that has not arrived as a whole is cut off:
+/// nothing was promised to its sender, and it may never come.
 ///
 /// # Errors
 /// None; the type is that of a supervised task.
@@ -46,8 +60,8 @@ pub(crate) async fn serve(
 ) -> Result<()> {
     let places = Arc::new(Semaphore::new(bounds.connections_max));
     let connections = TaskTracker::new();
-    while let Some((stream, place)) = next(&listener, &places, &bounds, &stop).await {
-        let connection = connection(stream, router.clone(), bounds.read_timeout, stop.clone());
+    while let Some((stream, peer, place)) = next(&listener, &places, &bounds, &stop).await {
+        let connection = connection(stream, peer, router.clone(), bounds.clone(), stop.clone());
         connections.spawn(async move {
             connection.await;
             drop(place);
@@ -67,12 +81,12 @@ async fn next(
     places: &Arc<Semaphore>,
     bounds: &Bounds,
     stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let accept = async {
         let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return (stream, place),
+                Ok((stream, peer)) => return (stream, peer.ip(), place),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     bounds.clock.sleep(ACCEPT_PAUSE).await;
@@ -87,25 +101,83 @@ async fn next(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, read_timeout: Duration, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: IpAddr, router: Router, bounds: Bounds, stop: CancellationToken) {
     drop(stream.set_nodelay(true));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(read_timeout);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(served);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            ended = served.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection broke");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                served.as_mut().graceful_shutdown();
-            }
+    builder.timer(TokioTimer::new()).header_read_timeout(bounds.read_timeout);
+    let arrival = Arc::new(Arrival::default());
+    let service = service_fn(|request: Request<Incoming>| {
+        let (router, arrival) = (router.clone(), Arc::clone(&arrival));
+        async move {
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(Peer(peer));
+            arrival.is(body.is_end_stream());
+            let body = Body::new(Watched { body, arrival: Arc::clone(&arrival) });
+            let answer = router.oneshot(Request::from_parts(parts, body)).await;
+            arrival.is(true);
+            answer
         }
+    });
+    let served = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(served);
+    let log = |ended: hyper::Result<()>| {
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection broke");
+        }
+    };
+    tokio::select! {
+        ended = served.as_mut() => return log(ended),
+        () = stop.cancelled() => served.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = served.as_mut() => return log(ended),
+        () = bounds.clock.sleep(ARRIVAL_GRACE) => {}
+    }
+    if arrival.is_whole() {
+        log(served.await);
+    }
+}
+
+/// Whether the request in hand has arrived as a whole.
+#[derive(Default)]
+struct Arrival(AtomicBool);
+
+impl Arrival {
+    fn is(&self, whole: bool) {
+        self.0.store(whole, Ordering::Relaxed);
+    }
+
+    fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A body that says when it has ended.
+struct Watched {
+    body: Incoming,
+    arrival: Arc<Arrival>,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.arrival.is(true);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn etag(memory: &Memory) -> HeaderValue {
     HeaderValue::try_from(format!("\"{}\"", memory.event_id)).expect("a UUID is a header value")
 }
 
+/// The caller has it already.
+pub(super) fn unchanged(memory: &Memory) -> Response {
+    (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(memory))]).into_response()
+}
+
 /// One event of a history.
 pub(super) fn history_entry(entry: &HistoryEntry) -> Value {
     json!({

@@ -3,12 +3,13 @@
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Value, json};
-use soma_core::engine::PartitionStatus;
+use soma_core::engine::{Engine, Page, PartitionStatus};
 use soma_core::error::Code;
-use soma_core::limits;
 use soma_core::store::NamespaceCount;
+use soma_core::{Result, limits};
 
 use super::App;
+use super::access::{Caller, Grant};
 use super::endpoint::{Answer as Told, Endpoint, Param, Right, Verb};
 use super::openapi::schema;
 use super::params::{Params, told};
@@ -84,24 +85,49 @@ fn state() -> Value {
 }
 
 /// `GET /v1/namespaces`
-pub(super) async fn namespaces(State(app): State<App>, uri: Uri) -> Answer {
+pub(super) async fn namespaces(State(app): State<App>, Caller(grant): Caller, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
     let prefix = params.take("prefix").unwrap_or_default();
     let limit = params.number("limit", 1, limits::PAGE_MAX)?.unwrap_or(limits::PAGE_DEFAULT);
     let cursor = params.take("cursor");
     params.finish("prefix, limit, cursor, after, wait_ms")?;
-    let page = app.engine.namespaces(&prefix, cursor.as_deref(), limit).await?;
+    let page = seen(&app.engine, &grant, &prefix, cursor, limit).await?;
     let shape = |count: &NamespaceCount| json!({ "namespace": count.namespace, "memories": count.memories });
     let items: Vec<Value> = page.items.iter().map(shape).collect();
     Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next_cursor })))
 }
 
+/// A page of the namespaces that the caller may know of.
+async fn seen(
+    engine: &Engine,
+    grant: &Grant,
+    prefix: &str,
+    mut cursor: Option<String>,
+    limit: usize,
+) -> Result<Page<NamespaceCount>> {
+    let mut items: Vec<NamespaceCount> = Vec::new();
+    loop {
+        let page = engine.namespaces(prefix, cursor.as_deref(), limit).await?;
+        items.extend(page.items.into_iter().filter(|count| grant.covers(&count.namespace)));
+        cursor = page.next_cursor;
+        if items.len() > limit || (items.len() == limit && cursor.is_some()) {
+            items.truncate(limit);
+            let next_cursor = items.last().map(|last| last.namespace.to_string());
+            return Ok(Page { items, next_cursor });
+        }
+        if cursor.is_none() {
+            return Ok(Page { items, next_cursor: None });
+        }
+    }
+}
+
 /// `GET /v1/stats`
-pub(super) async fn stats(State(app): State<App>, uri: Uri) -> Answer {
+pub(super) async fn stats(State(app): State<App>, Caller(grant): Caller, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
     params.finish("after, wait_ms")?;
+    grant.everywhere()?;
     let counts = app.engine.counts().await?;
     let body = json!({
         "memories": counts.memories,

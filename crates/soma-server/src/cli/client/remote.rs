@@ -27,6 +27,7 @@ impl Remote {
     pub(super) fn new(url: String, access: &Access) -> Self {
         let token = match access {
             Access::Token(token) => Some(token.clone()),
+            Access::File { token, .. } => token.clone(),
             Access::Loopback | Access::Anyone => None,
         };
         let config = Agent::config_builder()
