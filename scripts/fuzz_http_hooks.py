@@ -16,9 +16,11 @@ import schemathesis
 
 URL = os.environ["SOMA_FUZZ_URL"]
 TOKEN = os.environ["SOMA_API_TOKEN"]
+WRITES = ("/v1/memories", "/v1/memories/{id}", "/v1/events")
 # Beyond it a filter, percent-encoded, may not fit into the target of a request.
 FILTER_CHARS_MAX = 2000
 POSITION = re.compile(r"\Ap1[A-Za-z0-9_-]+(,p1[A-Za-z0-9_-]+)*\Z")
+UUID = re.compile(r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 CURSOR = re.compile(r"\A[noi][0-9a-f]{16}\.(-|[0-9a-f]{16})\.[0-9a-f]{32}\Z")
 
 
@@ -42,6 +44,7 @@ def fits(case):
 def before_call(context, case, kwargs):
     if fits(case):
         fresh(case)
+    owned(case)
     if isinstance(case.query, dict):
         if is_position(case.query.get("after")):
             case.query["after"] = position()
@@ -61,16 +64,27 @@ def before_call(context, case, kwargs):
         case.headers["Idempotency-Key"] = f"{key}{uuid.uuid4()}"
 
 
+def owned(case):
+    """An id belongs to the namespace of its first event: one that is named with a namespace must be new."""
+    query = case.query if isinstance(case.query, dict) else {}
+    parameters = case.path_parameters if isinstance(case.path_parameters, dict) else {}
+    if "namespace" in query and UUID.match(str(parameters.get("id", ""))):
+        parameters["id"] = str(uuid.uuid4())
+
+
 def fresh(case):
     """What depends on requests before this one, or on another parameter."""
     query = case.query if isinstance(case.query, dict) else {}
     if len(str(query.get("filter", ""))) > FILTER_CHARS_MAX:
         del case.query["filter"]
-    if case.path == "/v1/memories" and case.method.upper() == "DELETE" and not query.keys() & {"namespace", "filter"}:
-        case.query = {**query, "namespace": "default"}
+    if case.path == "/v1/memories" and case.method.upper() == "DELETE":
+        if not query.keys() & {"namespace", "filter"}:
+            case.query = {**query, "namespace": "default"}
+        return
     if "namespace" in query and "namespace_prefix" in query:
         del case.query["namespace_prefix"]
-    if "namespace" in query and case.path_parameters and "id" in case.path_parameters:
-        case.path_parameters["id"] = str(uuid.uuid4())
     if isinstance(case.body, dict) and case.path == "/v1/memories" and case.body.get("id"):
         case.body["id"] = str(uuid.uuid4())
+    if case.path in WRITES and case.method.upper() != "GET" and "wait" not in query:
+        # A read that follows sees the write once the stores have it.
+        case.query = {**case.query, "wait": "stored"} if isinstance(case.query, dict) else {"wait": "stored"}
