@@ -6,8 +6,9 @@ use serde_json::json;
 use soma_core::error::Code;
 use soma_core::event::codec;
 use soma_core::ids::Place;
-use soma_core::log::{DeadLetter, NewRecord};
+use soma_core::log::{Appended, DeadLetter, NewRecord, ReadLimit};
 use soma_core::redrive::{Became, Fate, Guard, Item, Mode, Request, Selection, redrive};
+use soma_core::store::{Advance, LastEvent};
 use soma_core::testing::sample;
 use soma_core::verify::{Options, verify};
 
@@ -144,6 +145,52 @@ fn a_letter_that_is_refused_time_and_again_is_left_alone_unless_somebody_insists
         world.project();
         source = letters(&world).pop().expect("a letter").record.place;
     }
+}
+
+#[test]
+fn an_event_that_a_store_refused_takes_effect_when_it_comes_again_and_verification_knows_it() {
+    let mut world = World::new();
+    let mut event = sample::created(9, 900, "refused at first");
+    (event.id, event.namespace) = (id(1), Some(namespace("demo")));
+    let record = NewRecord {
+        key: Some(id(1).to_string().into_bytes()),
+        value: Some(codec::encode(&event)),
+        headers: Vec::new(),
+        event_id: Some(event.event_id),
+    };
+    let appended = world.run(world.engine.log.append(vec![record])).expect("appended");
+    let Some(Appended::New(place)) = appended.into_iter().next() else { panic!("it was there already") };
+    pass_as_refused(&world, &place);
+    let item = one(&world, &request(Selection::Reason("store_rejected".into()), Mode::Apply));
+    assert!(matches!(item.fate, Fate::Applies), "{item:?}");
+    world.project();
+    assert_eq!(world.run(world.engine.get(id(1))).expect("the memory").payload["text"], "refused at first");
+    let report = world.run(verify(&world.engine, Options::new(Duration::ZERO))).expect("a report");
+    assert!(report.is_clean(), "{:?}", report.findings);
+}
+
+/// What the projector does about a record that a store refuses: a letter, and the next record.
+fn pass_as_refused(world: &World, place: &Place) {
+    let engine = &world.engine;
+    let record = world.run(engine.log.read(place.partition, place.offset, ReadLimit { records: 1, bytes: 1 }));
+    let record = record.expect("the log can be read").remove(0);
+    let event_id = codec::identity(&record);
+    let letter = DeadLetter {
+        record,
+        reason: "store_rejected".into(),
+        error: "the row is refused".into(),
+        component: "kv_writer".into(),
+        event_id: Some(event_id),
+        first_seen: engine.clock.now(),
+        attempts: 1,
+        redrives: 0,
+    };
+    world.run(engine.letters.put(vec![letter])).expect("a letter");
+    let now = engine.clock.now();
+    let claim = world.run(engine.store.claim(&engine.projector, &place.log, place.partition, now)).expect("a claim");
+    let staging = world.run(engine.store.begin(&claim.claim)).expect("a transaction");
+    let last = Some(LastEvent { offset: place.offset, event_id });
+    world.run(staging.commit(Advance { next: place.offset + 1, last, now })).expect("it is passed");
 }
 
 #[test]
