@@ -14,8 +14,10 @@
 //!   index has applied the batch under the batch's `rev`.
 //! - A dead letter is durable before the position passes its record.
 //! - A failed step has rolled back before any waiting begins; nothing of an outage becomes a dead letter.
+//! - A backlog is read and embedded one batch ahead; what was made ahead is dropped on any failure.
 //! - What an event means is decided by [`crate::fold`] alone; whether to retry, by [`verdict`] alone.
 
+mod ahead;
 mod batch;
 mod letters;
 pub mod observe;
@@ -38,7 +40,9 @@ use crate::limits;
 use crate::log::{DeadLetters, EventLog, ReadLimit};
 use crate::store::{Claim, MemoryStore, ProjectorName};
 
+use ahead::Ahead;
 use observe::{Component, Observer};
+use points::Embedded;
 use verdict::Verdict;
 
 /// What one projector works on. A projector has a name and a set of stores; another name over the
@@ -159,6 +163,8 @@ pub struct Worker {
     /// The most records of the next batch; halved to find a row that a store refuses.
     batch_records: usize,
     paused: Option<Component>,
+    /// The next batch, made ready while the last one was applied.
+    ahead: Option<Ahead>,
 }
 
 impl Worker {
@@ -166,7 +172,7 @@ impl Worker {
     #[must_use]
     pub fn new(projector: Projector, partition: Partition) -> Self {
         let batch_records = projector.options.batch.records;
-        Self { projector, partition, session: None, failures: 0, batch_records, paused: None }
+        Self { projector, partition, session: None, failures: 0, batch_records, paused: None, ahead: None }
     }
 
     /// Takes the partition: nothing may be read from the stores before, because until then the index may
@@ -248,6 +254,7 @@ impl Worker {
         let session = takeover::take(&self.projector, self.partition).await?;
         let next = session.next;
         self.session = Some(session);
+        self.ahead = None;
         Ok(Step::Claimed { next })
     }
 
@@ -271,14 +278,27 @@ impl Worker {
     async fn project(&mut self) -> Result<Step, Failure> {
         let Some(session) = &mut self.session else { return Ok(Step::Idle) };
         let limit = ReadLimit { records: self.batch_records, bytes: self.projector.options.batch.bytes };
-        let records = self.projector.log.read(self.partition, session.next, limit).await;
-        let records = records.map_err(Failure::of(Component::Log))?;
-        if records.is_empty() {
-            return Ok(Step::Idle);
-        }
+        let (records, embedded) = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {
+            Some(batch) => batch,
+            None => {
+                let records = self.projector.log.read(self.partition, session.next, limit).await;
+                (records.map_err(Failure::of(Component::Log))?, Embedded::default())
+            }
+        };
+        let Some(last) = records.last() else { return Ok(Step::Idle) };
         self.projector.observer.consumed(self.partition, records.len());
-        match batch::apply(&self.projector, session, &records).await {
+        let next = last.place.offset + 1;
+        let prepare = async {
+            if records.len() < limit.records {
+                None
+            } else {
+                Ahead::prepare(&self.projector, self.partition, next, limit).await
+            }
+        };
+        let (applied, ahead) = tokio::join!(batch::apply(&self.projector, session, &records, embedded), prepare);
+        match applied {
             Ok(()) => {
+                self.ahead = ahead;
                 let most = self.projector.options.batch.records;
                 self.batch_records = (self.batch_records * 2).min(most);
                 Ok(Step::Projected { records: records.len() })

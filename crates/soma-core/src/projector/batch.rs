@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::letters::{self, Decoded};
 use super::observe::{Component, Report};
-use super::{Failure, Projector, Session, points};
+use super::points::{self, Embedded};
+use super::{Failure, Projector, Session};
 use crate::error::{Code, Error, Result};
 use crate::event::{EventType, codec};
 use crate::fold::{self, Entry, Folded, Outcome, State};
@@ -16,7 +17,12 @@ use crate::store::{Advance, LastEvent, Loaded, Staging};
 
 /// Applies a batch and moves the session beyond it. On an error nothing has changed that repeating
 /// the batch would not change in the same way.
-pub(super) async fn apply(projector: &Projector, session: &mut Session, records: &[Record]) -> Result<(), Failure> {
+pub(super) async fn apply(
+    projector: &Projector,
+    session: &mut Session,
+    records: &[Record],
+    embedded: Embedded,
+) -> Result<(), Failure> {
     let Some(last) = records.last() else { return Ok(()) };
     let mut report = Report { records: records.len(), ..Report::default() };
     let decoded = letters::decode(projector, records);
@@ -27,7 +33,7 @@ pub(super) async fn apply(projector: &Projector, session: &mut Session, records:
     let folded = fold(staging.as_mut(), &loaded, &decoded.entries).await.map_err(store)?;
     report.records_took += watch.lap();
 
-    let mut ops = plan(projector, &folded, &mut report).await?;
+    let mut ops = plan(projector, &folded, embedded, &mut report).await?;
     report.index_took += watch.lap();
     let rev = staging.stage(&folded.changes).await.map_err(store)?;
     report.records_took += watch.lap();
@@ -127,12 +133,17 @@ async fn fold(staging: &mut dyn Staging, loaded: &Loaded, entries: &[Entry]) -> 
     }
 }
 
-async fn plan(projector: &Projector, folded: &Folded, report: &mut Report) -> Result<Vec<Op>, Failure> {
+async fn plan(
+    projector: &Projector,
+    folded: &Folded,
+    embedded: Embedded,
+    report: &mut Report,
+) -> Result<Vec<Op>, Failure> {
     if projector.index.is_none() {
         return Ok(Vec::new());
     }
     let visible: Vec<&State> = folded.changes.iter().filter(|c| c.visible).map(|c| &c.state).collect();
-    let planned = points::plan(projector.embedder.as_ref(), &visible).await.map_err(index)?;
+    let planned = points::plan_with(projector.embedder.as_ref(), &visible, embedded).await.map_err(index)?;
     report.embeddings_replaced = planned.embeddings_replaced;
     Ok(planned.ops)
 }

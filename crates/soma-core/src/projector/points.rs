@@ -1,13 +1,18 @@
 //! Records to points: which vector a memory gets, and what the index has to do for a state.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use crate::embed::{Embedder, Identity};
 use crate::error::Result;
 use crate::event::Content;
 use crate::fold::State;
+use crate::ids::EventId;
 use crate::index::{Op, Point};
 
 /// Payloads embedded between two chances for other tasks to run.
-const EMBED_CHUNK: usize = 64;
+pub(super) const EMBED_CHUNK: usize = 64;
 
 /// What the index has to do so that it shows these states.
 #[derive(Debug, Default)]
@@ -18,14 +23,38 @@ pub struct Planned {
     pub embeddings_replaced: usize,
 }
 
+/// Vectors that were made before they were asked for, by the event that brought each payload.
+#[derive(Debug, Default)]
+pub(super) struct Embedded(HashMap<EventId, (Value, Vec<f32>)>);
+
+impl Embedded {
+    /// Keeps the vector of a payload. An event id may come twice with different payloads; one is kept.
+    pub(super) fn keep(&mut self, event: EventId, payload: Value, vector: Vec<f32>) {
+        self.0.insert(event, (payload, vector));
+    }
+
+    fn take(&mut self, state: &State, content: &Content) -> Option<Vec<f32>> {
+        let (payload, _) = self.0.get(&state.event_id)?;
+        if *payload != content.payload {
+            return None;
+        }
+        self.0.remove(&state.event_id).map(|(_, vector)| vector)
+    }
+}
+
 /// Embeds what is live and plans one operation per state.
 ///
 /// # Errors
 /// `unavailable` when the embedder is away.
 pub async fn plan(embedder: &dyn Embedder, states: &[&State]) -> Result<Planned> {
+    plan_with(embedder, states, Embedded::default()).await
+}
+
+/// As [`plan`], using vectors that are there already.
+pub(super) async fn plan_with(embedder: &dyn Embedder, states: &[&State], mut embedded: Embedded) -> Result<Planned> {
     let mut planned = Planned::default();
     for chunk in states.chunks(EMBED_CHUNK) {
-        plan_chunk(embedder, chunk, &mut planned).await?;
+        plan_chunk(embedder, chunk, &mut embedded, &mut planned).await?;
         tokio::task::yield_now().await;
     }
     Ok(planned)
@@ -50,21 +79,28 @@ pub fn own_vector(content: &Content, identity: &Identity) -> Option<Vec<f32>> {
     Some(vector)
 }
 
-async fn plan_chunk(embedder: &dyn Embedder, states: &[&State], planned: &mut Planned) -> Result<()> {
-    let mut own = Vec::with_capacity(states.len());
+async fn plan_chunk(
+    embedder: &dyn Embedder,
+    states: &[&State],
+    embedded: &mut Embedded,
+    planned: &mut Planned,
+) -> Result<()> {
+    let mut there = Vec::with_capacity(states.len());
     let mut payloads = Vec::new();
-    for content in states.iter().filter(|state| state.is_live()).filter_map(|state| state.content.as_ref()) {
-        let vector = own_vector(content, embedder.identity());
+    for state in states.iter().filter(|state| state.is_live()) {
+        let Some(content) = &state.content else { continue };
+        let own = own_vector(content, embedder.identity());
+        planned.embeddings_replaced += usize::from(own.is_none() && content.embedding.is_some());
+        let vector = own.or_else(|| embedded.take(state, content));
         if vector.is_none() {
             payloads.push(&content.payload);
-            planned.embeddings_replaced += usize::from(content.embedding.is_some());
         }
-        own.push(vector);
+        there.push(vector);
     }
-    let mut embedded = embedder.documents(&payloads).await?.into_iter();
-    let mut own = own.into_iter();
+    let mut made = embedder.documents(&payloads).await?.into_iter();
+    let mut there = there.into_iter();
     for state in states {
-        let dense = if state.is_live() { own.next().flatten().or_else(|| embedded.next()) } else { None };
+        let dense = if state.is_live() { there.next().flatten().or_else(|| made.next()) } else { None };
         planned.ops.push(match dense.and_then(|dense| Point::of(state, dense)) {
             Some(point) => Op::Upsert(Box::new(point)),
             None => Op::Delete { id: state.id, rev: state.rev },

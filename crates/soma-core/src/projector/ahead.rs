@@ -1,0 +1,65 @@
+//! The next batch, read and embedded while the stores take the one before.
+//!
+//! With a backlog the projector waits for the stores most of the time, and the stores for the
+//! embedder the rest of it. So a full batch lets the next one be made ready beside it.
+//!
+//! What is made here is a guess: a vector is kept with the payload that it stands for, and a state that
+//! shows another payload is embedded when it is planned. Dropping all of it loses nothing, so a failure
+//! here is not reported: the next step meets it again.
+
+use super::points::{EMBED_CHUNK, Embedded, own_vector};
+use super::{Projector, letters};
+use crate::error::Result;
+use crate::event::EventType;
+use crate::ids::{Offset, Partition};
+use crate::log::{ReadLimit, Record};
+
+/// A batch that has been read.
+pub(super) struct Ahead {
+    from: Offset,
+    records: Vec<Record>,
+    embedded: Embedded,
+}
+
+impl Ahead {
+    /// Reads the batch at `from`, and embeds what it may bring. `None` when there is none, or not yet.
+    pub(super) async fn prepare(
+        projector: &Projector,
+        partition: Partition,
+        from: Offset,
+        limit: ReadLimit,
+    ) -> Option<Self> {
+        let records = projector.log.read(partition, from, limit).await.ok()?;
+        if records.is_empty() {
+            return None;
+        }
+        let embedded = match projector.index {
+            Some(_) => embed(projector, &records).await.unwrap_or_default(),
+            None => Embedded::default(),
+        };
+        Some(Self { from, records, embedded })
+    }
+
+    /// The batch, if it is the one that starts at `from` and keeps the limit.
+    pub(super) fn batch(self, from: Offset, limit: ReadLimit) -> Option<(Vec<Record>, Embedded)> {
+        (self.from == from && self.records.len() <= limit.records).then_some((self.records, self.embedded))
+    }
+}
+
+async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
+    let entries = letters::decode(projector, records).entries;
+    let live = entries.into_iter().filter(|entry| entry.event.kind != EventType::Deleted);
+    let live = live.filter_map(|entry| Some((entry.event.event_id, entry.event.content?)));
+    let ours: Vec<_> =
+        live.filter(|(_, content)| own_vector(content, projector.embedder.identity()).is_none()).collect();
+    let mut embedded = Embedded::default();
+    for chunk in ours.chunks(EMBED_CHUNK) {
+        let payloads: Vec<_> = chunk.iter().map(|(_, content)| &content.payload).collect();
+        let vectors = projector.embedder.documents(&payloads).await?;
+        for ((event, content), vector) in chunk.iter().zip(vectors) {
+            embedded.keep(*event, content.payload.clone(), vector);
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(embedded)
+}
