@@ -3,10 +3,11 @@
 //! The engine appends events and reads stores; it never writes a store. It knows no surface: what a
 //! repeated request is recognised by comes in as plain parts ([`Key`]).
 //!
-//! `admission.rs` says who may write under an id, `write.rs` appends, `change.rs` replaces and deletes, `read.rs` waits and reads, `list.rs` makes pages.
+//! `admission.rs` says who may write under an id, `write.rs` appends, `change.rs` replaces and deletes, `read.rs` waits and reads, `list.rs` and `history.rs` make pages.
 
 mod admission;
 mod change;
+mod history;
 mod list;
 mod read;
 mod write;
@@ -195,12 +196,14 @@ impl Engine {
         list::namespaces(self, prefix, cursor, limit).await
     }
 
-    /// The events of a memory in the order in which they count, oldest first; also of a deleted one.
+    /// A page of the events of a memory in the order in which they count, oldest first; also of a
+    /// deleted one. The cursor is that of the page before.
     ///
     /// # Errors
-    /// `not_found` when it is unknown; `unavailable`, `corrupt`.
-    pub async fn history(&self, id: MemoryId) -> Result<Vec<HistoryEntry>> {
-        read::history(self, id).await
+    /// `not_found` when it is unknown; `bad_request` for a limit out of bounds; `bad_position` for a
+    /// cursor of another history; `unavailable`, `corrupt`.
+    pub async fn history(&self, id: MemoryId, cursor: Option<&str>, limit: usize) -> Result<Page<HistoryEntry>> {
+        history::history(self, id, cursor, limit).await
     }
 
     /// Counts over the whole store.
@@ -288,12 +291,13 @@ impl Engine {
         read::position(self).await
     }
 
-    /// Answers a question.
+    /// Answers a question. The answer ends early, and says so, with the hit with which the payloads reach
+    /// [`crate::limits::PAGE_BYTES`].
     ///
     /// # Errors
     /// `bad_request` for an empty question, a vector of the wrong length, a `top_k` out of bounds;
     /// `position_not_reached`; `unavailable`, `corrupt`.
     pub async fn recall(&self, request: &recall::Request) -> Result<recall::Answer> {
-        recall::recall(self, request).await
+        recall::recall(self, request).await.map(recall::Answer::bounded)
     }
 }

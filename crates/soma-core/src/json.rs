@@ -78,6 +78,32 @@ pub fn canonical(value: &Value) -> String {
     serde_json::to_string(&Canonical(value)).expect("keys are strings and the writer is memory")
 }
 
+/// About how many bytes a value takes as JSON, without writing it down.
+#[must_use]
+pub fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| weight(item) + 1).sum::<usize>() + 2,
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + 4 + weight(value)).sum::<usize>() + 2,
+    }
+}
+
+/// How many of these payloads, in order, fill one page by [`limits::PAGE_BYTES`]: all of them, or as many
+/// as it takes to reach the bound.
+pub fn page_len<'a>(payloads: impl Iterator<Item = Option<&'a Value>>) -> usize {
+    let (mut bytes, mut len) = (0, 0);
+    for payload in payloads {
+        len += 1;
+        bytes += payload.map_or(0, weight);
+        if bytes >= limits::PAGE_BYTES {
+            break;
+        }
+    }
+    len
+}
+
 /// Serialises a value in its canonical spelling.
 pub(crate) struct Canonical<'a>(pub(crate) &'a Value);
 

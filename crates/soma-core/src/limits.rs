@@ -42,6 +42,9 @@ pub const CANDIDATES_MIN: usize = 100;
 pub const PAGE_DEFAULT: usize = 100;
 /// The most items of one list page.
 pub const PAGE_MAX: usize = 1_000;
+/// About how many bytes of payload one page holds, be it of a list, a history, a scan or the hits of a
+/// recall: the item with which they are reached is the last.
+pub const PAGE_BYTES: usize = 16 << 20;
 /// The deepest nesting of a filter.
 pub const FILTER_DEPTH_MAX: usize = 16;
 /// The most conditions in a filter, values of `in` included.

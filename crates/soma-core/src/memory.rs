@@ -28,7 +28,7 @@ pub struct Memory {
     pub event_id: EventId,
 }
 
-/// One event of a memory's history.
+/// One event of a memory's history, as readers see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
     /// The event.

@@ -20,8 +20,8 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::ids::{Namespace, Position};
-use crate::limits;
 use crate::memory::Memory;
+use crate::{json, limits};
 
 /// Which lists take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -123,8 +123,20 @@ pub struct Hit {
 pub struct Answer {
     /// The hits.
     pub hits: Vec<Hit>,
+    /// Whether further hits were left out because of their size.
+    pub truncated: bool,
     /// What the stores had passed, at least, when they were read.
     pub position: Position,
+}
+
+impl Answer {
+    /// Leaves out the hits behind the one with which the payloads reach [`limits::PAGE_BYTES`].
+    pub(crate) fn bounded(mut self) -> Self {
+        let len = json::page_len(self.hits.iter().map(|hit| Some(&hit.memory.payload)));
+        self.truncated = len < self.hits.len();
+        self.hits.truncate(len);
+        self
+    }
 }
 
 pub(crate) use search::recall;

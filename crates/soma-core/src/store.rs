@@ -11,11 +11,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::event::Event;
+use crate::event::{Event, EventType};
 use crate::filter::Filter;
 use crate::fold::{Change, Entry, State};
 use crate::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Place, Position, Timestamp};
-use crate::memory::{HistoryEntry, Memory};
+use crate::memory::Memory;
 
 /// Names one projector; positions are kept by (projector, log, partition).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -247,6 +247,26 @@ pub struct Counts {
     pub namespaces: u64,
 }
 
+/// One event in the history of a memory, without what it set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The event.
+    pub event_id: EventId,
+    /// What it did.
+    pub kind: EventType,
+    /// When it happened, by its writer's clock.
+    pub timestamp: Timestamp,
+    /// Where it lies.
+    pub place: Place,
+}
+
+impl From<&Entry> for Mark {
+    fn from(entry: &Entry) -> Self {
+        let Entry { event, place } = entry;
+        Self { event_id: event.event_id, kind: event.kind, timestamp: event.timestamp, place: place.clone() }
+    }
+}
+
 /// An event as the store remembers it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredEvent {
@@ -272,20 +292,22 @@ pub trait Reading: Send + Sync {
     /// `unavailable`, `corrupt`.
     async fn owners(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Option<Namespace>>>;
 
-    /// Rows in the order of their ids after `after`, deleted ones included, at most `limit`.
+    /// Rows in the order of their ids after `after`, deleted ones included: at most `limit`, and none
+    /// behind the row with which the payloads reach [`crate::limits::PAGE_BYTES`].
     ///
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>>;
 
-    /// The events of a memory in the order in which they count, oldest first; `None` when the memory
-    /// is unknown.
+    /// The events of those of these memories that exist, each in the order in which they count, oldest
+    /// first. Reads no content.
     ///
     /// # Errors
     /// `unavailable`, `corrupt`.
-    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>>;
+    async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>>;
 
-    /// The memories that a query selects.
+    /// The memories that a query selects: at most its limit, and none behind the memory with which the
+    /// payloads reach [`crate::limits::PAGE_BYTES`].
     ///
     /// # Errors
     /// `unavailable`, `corrupt`.

@@ -9,10 +9,10 @@ use super::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace, Timestamp};
-use crate::limits;
 use crate::memory::Memory;
 use crate::recall::Scope;
 use crate::store::{ListKey, ListQuery, NamespaceCount, Order};
+use crate::{json, limits};
 
 /// Which memories to list.
 #[derive(Clone, Debug)]
@@ -48,7 +48,9 @@ pub(super) async fn list(engine: &Engine, request: &ListRequest) -> Result<Page<
     let filter = request.filter.clone();
     let query = ListQuery { namespaces, filter, order: request.order, after, limit: request.limit + 1 };
     let mut items = engine.store.list(&query).await?;
-    let more = items.len() > request.limit;
+    // A page that the bound of bytes has ended may be the last one all the same: then the next is empty.
+    let bytes: usize = items.iter().map(|memory| json::weight(&memory.payload)).sum();
+    let more = items.len() > request.limit || bytes >= limits::PAGE_BYTES;
     items.truncate(request.limit);
     let next_cursor = items.last().filter(|_| more).map(|last| cursor(request.order, last));
     Ok(Page { items, next_cursor })
@@ -69,7 +71,7 @@ pub(super) async fn namespaces(
     Ok(Page { items, next_cursor })
 }
 
-fn check_limit(limit: usize) -> Result<()> {
+pub(super) fn check_limit(limit: usize) -> Result<()> {
     if (1..=limits::PAGE_MAX).contains(&limit) {
         return Ok(());
     }
@@ -120,7 +122,7 @@ fn hex16(text: &str) -> Option<u64> {
     if digits { u64::from_str_radix(text, 16).ok() } else { None }
 }
 
-fn bad_cursor(what: &str) -> Error {
+pub(super) fn bad_cursor(what: &str) -> Error {
     let error = Error::new(Code::BadPosition, format!("the cursor {what}")).at("cursor");
     error.remedy("use next_cursor of the page before with the same order, or begin again without one")
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::{Engine, PartitionStatus, Status, Stored, Written};
 use crate::error::{Code, Error, Result};
-use crate::event::EventType;
 use crate::ids::{LogId, MemoryId, Partition, Position};
-use crate::memory::{HistoryEntry, Memory};
+use crate::memory::Memory;
 use crate::store::PositionRow;
 
 pub(super) async fn wait(engine: &Engine, position: &Position, bound: Duration) -> Result<()> {
@@ -62,25 +61,7 @@ pub(super) async fn get(engine: &Engine, id: MemoryId) -> Result<Memory> {
     state.memory().ok_or_else(|| not_found(id, "the memory {} is deleted"))
 }
 
-pub(super) async fn history(engine: &Engine, id: MemoryId) -> Result<Vec<HistoryEntry>> {
-    let mut history = engine.store.history(id).await?.ok_or_else(|| not_found(id, "no memory {} is known"))?;
-    // An update that came after a delete took no effect. Its content is kept in case a late event shows
-    // that it did, and nobody sees it until then.
-    let mut gone = false;
-    for entry in &mut history {
-        gone = match entry.kind {
-            EventType::Created => false,
-            EventType::Deleted => true,
-            EventType::Updated => gone,
-        };
-        if gone {
-            entry.payload = None;
-        }
-    }
-    Ok(history)
-}
-
-fn not_found(id: MemoryId, what: &str) -> Error {
+pub(super) fn not_found(id: MemoryId, what: &str) -> Error {
     let error = Error::new(Code::NotFound, what.replace("{}", &id.to_string()));
     error.remedy("check the id; after a write, read with the position that it returned")
 }

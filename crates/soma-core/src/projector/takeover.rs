@@ -14,6 +14,8 @@ use crate::store::{Claim, Claimed, LastEvent};
 
 /// Memories whose points are rewritten at once.
 const REPAIR_CHUNK: usize = 500;
+/// Rows of these that are held at once.
+const LOAD_CHUNK: usize = 16;
 
 pub(super) async fn take(projector: &Projector, partition: Partition) -> Result<Session, Failure> {
     let now = projector.clock.now();
@@ -133,19 +135,25 @@ async fn rewrite_all(projector: &Projector, claimed: &Claimed) -> Result<(), Fai
         let states = projector.store.scan(after, REPAIR_CHUNK).await.map_err(Failure::of(Component::KvWriter))?;
         let Some(last) = states.last() else { return Ok(()) };
         after = Some(last.id);
-        rewrite(projector, &claimed.claim, states.iter().map(|state| state.id).collect()).await?;
+        let ids = states.iter().map(|state| state.id).collect();
+        drop(states);
+        rewrite(projector, &claimed.claim, ids).await?;
     }
 }
 
 /// Rewrites these points under the locks of their rows: a point written from a row that another
-/// projector deletes meanwhile would come back, because the index inserts what is missing.
+/// projector deletes meanwhile would come back, because the index inserts what is missing. The rows are
+/// loaded few at a time, because each may be large; points are small.
 async fn rewrite(projector: &Projector, claim: &Claim, ids: BTreeSet<MemoryId>) -> Result<(), Failure> {
     let Some(index) = &projector.index else { return Ok(()) };
     let ids: Vec<MemoryId> = ids.into_iter().collect();
     let mut staging = projector.store.begin(claim).await.map_err(Failure::of(Component::KvWriter))?;
-    let loaded = staging.load(&ids, &[]).await.map_err(Failure::of(Component::KvWriter))?;
-    let states: Vec<&State> = ids.iter().filter_map(|id| loaded.states.get(id)).collect();
-    let planned = points::plan(projector.embedder.as_ref(), &states).await;
-    let planned = planned.map_err(Failure::of(Component::VectorIndexer))?;
-    index.write(planned.ops).await.map_err(Failure::of(Component::VectorIndexer))
+    let mut ops = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(LOAD_CHUNK) {
+        let loaded = staging.load(ids, &[]).await.map_err(Failure::of(Component::KvWriter))?;
+        let states: Vec<&State> = ids.iter().filter_map(|id| loaded.states.get(id)).collect();
+        let planned = points::plan(projector.embedder.as_ref(), &states).await;
+        ops.extend(planned.map_err(Failure::of(Component::VectorIndexer))?.ops);
+    }
+    index.write(ops).await.map_err(Failure::of(Component::VectorIndexer))
 }

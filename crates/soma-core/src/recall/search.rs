@@ -25,7 +25,7 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
     let position = engine.position().await?;
     let namespaces = request.scope.namespaces(engine).await?;
     if namespaces.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Answer { hits: Vec::new(), position });
+        return Ok(Answer { hits: Vec::new(), truncated: false, position });
     }
     let plan = Plan::of(engine, request).await?;
     let mut round = Round { engine, request, plan: &plan, namespaces, records: HashMap::new() };
@@ -38,7 +38,7 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         limit = limit.saturating_mul(2);
     };
     let hits = hits(request, &plan, &candidates, memories);
-    Ok(Answer { hits, position })
+    Ok(Answer { hits, truncated: false, position })
 }
 
 fn check(engine: &Engine, request: &Request) -> Result<()> {

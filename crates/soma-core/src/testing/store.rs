@@ -6,6 +6,8 @@
 
 mod read;
 
+pub use read::history;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 

@@ -15,6 +15,7 @@ use crate::event::{Content, codec};
 use crate::fold::{self, Entry, State};
 use crate::ids::{EventId, MemoryId, Namespace, Place};
 use crate::json::canonical;
+use crate::store::Mark;
 
 /// The events of each memory of one pass, in the order of the log, with digests for payloads.
 pub(super) type Entries = HashMap<MemoryId, Vec<Entry>>;
@@ -69,9 +70,12 @@ pub(super) async fn compare(engine: &Engine, part: PartOf, mut entries: Entries,
         let states = engine.store.scan(after, PAGE).await?;
         let Some(last) = states.last() else { break };
         after = Some(last.id);
+        let ids: Vec<MemoryId> = states.iter().map(|state| state.id).filter(|id| part.holds(id.0.as_bytes())).collect();
+        let mut histories = engine.store.histories(&ids).await?;
         for state in states.into_iter().filter(|state| part.holds(state.id.0.as_bytes())) {
+            let history = histories.remove(&state.id);
             match entries.remove(&state.id) {
-                Some(entries) => one(engine, state, &entries, report).await?,
+                Some(entries) => one(state, history, &entries, report),
                 None => report.add(Finding::of(Part::Records, What::Extra, state.id, "the log does not know it")),
             }
         }
@@ -82,8 +86,8 @@ pub(super) async fn compare(engine: &Engine, part: PartOf, mut entries: Entries,
     Ok(())
 }
 
-async fn one(engine: &Engine, stored: State, entries: &[Entry], report: &mut Report) -> Result<()> {
-    let Some(expected) = fold::from_scratch(entries) else { return Ok(()) };
+fn one(stored: State, history: Option<Vec<Mark>>, entries: &[Entry], report: &mut Report) {
+    let Some(expected) = fold::from_scratch(entries) else { return };
     let id = stored.id;
     *(if expected.is_live() { &mut report.memories } else { &mut report.deleted }) += 1;
     let differing = differing(&expected, &stored);
@@ -91,9 +95,7 @@ async fn one(engine: &Engine, stored: State, entries: &[Entry], report: &mut Rep
         report.add(Finding::of(Part::Records, What::Different, id, format!("differs in {}", differing.join(", "))));
     }
     let expected: Vec<EventId> = fold::in_order(entries).into_iter().map(|entry| entry.event.event_id).collect();
-    let has = engine.store.history(id).await?;
-    let has: Option<Vec<EventId>> = has.map(|history| history.into_iter().map(|entry| entry.event_id).collect());
-    match has {
+    match history.map(|marks| marks.into_iter().map(|mark| mark.event_id).collect::<Vec<_>>()) {
         None => report.add(Finding::of(Part::History, What::Missing, id, "the memory has no history")),
         Some(has) if has != expected => {
             let detail = format!("{} events where the log has {}", has.len(), expected.len());
@@ -101,7 +103,6 @@ async fn one(engine: &Engine, stored: State, entries: &[Entry], report: &mut Rep
         }
         Some(_) => {}
     }
-    Ok(())
 }
 
 fn differing(expected: &State, stored: &State) -> Vec<&'static str> {

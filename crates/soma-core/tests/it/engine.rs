@@ -211,12 +211,12 @@ fn a_write_is_stored_or_not_yet_or_a_dead_letter() {
 fn what_is_not_there_is_not_found() {
     let mut world = World::new();
     assert_eq!(code(payload(&world, 1)), Code::NotFound);
-    assert_eq!(code(world.run(world.engine.history(id(1)))), Code::NotFound);
+    assert_eq!(code(world.run(world.engine.history(id(1), None, 100))), Code::NotFound);
     world.remember(vec![draft(1, json!("a"))]);
     forget(&world, &named(1)).expect("written");
     world.project();
     assert_eq!(code(payload(&world, 1)), Code::NotFound);
-    let history = world.run(world.engine.history(id(1))).expect("remembered");
+    let history = world.run(world.engine.history(id(1), None, 100)).expect("remembered").items;
     assert_eq!(history.iter().map(|entry| entry.payload.clone()).collect::<Vec<_>>(), [None, None]);
 }
 
@@ -227,11 +227,11 @@ fn what_comes_after_a_delete_without_bringing_the_memory_back_is_not_shown() {
     forget(&world, &named(1)).expect("written");
     world.remember(vec![Draft { kind: EventType::Updated, ..draft(1, json!("late")) }]);
     world.project();
-    let history = world.run(world.engine.history(id(1))).expect("remembered");
+    let history = world.run(world.engine.history(id(1), None, 100)).expect("remembered").items;
     assert_eq!(history.iter().map(|entry| entry.payload.clone()).collect::<Vec<_>>(), [None, None, None]);
     world.remember(vec![draft(1, json!("again"))]);
     world.project();
-    let history = world.run(world.engine.history(id(1))).expect("remembered");
+    let history = world.run(world.engine.history(id(1), None, 100)).expect("remembered").items;
     let shown: Vec<_> = history.iter().map(|entry| entry.payload.clone()).collect();
     assert_eq!(shown, [None, None, None, Some(json!("again"))]);
 }

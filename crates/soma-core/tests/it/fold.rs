@@ -8,8 +8,9 @@ use goldenscript::{Command, Context};
 use soma_core::event::{Event, EventType};
 use soma_core::fold::{self, Entry, Erase, Folded, Outcome};
 use soma_core::ids::{EventId, LogId, MemoryId, Place};
-use soma_core::store::{Advance, Claim, Projecting, ProjectorName, Reading};
+use soma_core::store::{Advance, Claim, Projecting, ProjectorName};
 use soma_core::testing::sample::{event_id, memory_id, namespace, set, time};
+use soma_core::testing::store::history;
 use soma_core::testing::{SeededClock, Store};
 
 use crate::scripts::run_folder;
@@ -102,7 +103,7 @@ impl Script {
         let number = args.take_key("m").map_or(Ok(1), str::parse)?;
         args.reject_next()?;
         let mut out = String::new();
-        for row in self.store.history(memory_id(number)).await?.ok_or("there is no history")? {
+        for row in history(&self.store, memory_id(number)).await?.ok_or("there is no history")? {
             let text = row.payload.map_or_else(String::new, |payload| format!(" {}", payload["text"]));
             writeln!(out, "{}{} {} {}{text}", row.place.log, row.place.offset, event(row.event_id), row.kind.as_str())?;
         }

@@ -7,6 +7,7 @@ mod conformance;
 mod corpus;
 mod engine;
 mod fold;
+mod pages;
 mod projector;
 mod recall;
 mod redrive;

@@ -50,7 +50,7 @@ impl World {
             embedder,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             observer: Arc::new(Nobody),
-            options: Options::default(),
+            options: Options { value_bytes_max: limits::VALUE_BYTES_MAX, ..Options::default() },
         };
         let engine = Engine {
             log: Arc::clone(&projector.log),

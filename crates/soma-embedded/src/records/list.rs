@@ -1,8 +1,8 @@
 //! Lists: memories in an order, page by page.
 //!
 //! One namespace after the other is read along the index of the order, keys first, until the page
-//! is full or the next key would not be on it. Nothing beyond one page is kept, however many
-//! memories or namespaces there are.
+//! is full, by number or by bytes, or the next key would not be on it. Nothing beyond one page of the
+//! list and one of a namespace is kept, however many memories or namespaces there are.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use soma_core::error::Result;
 use soma_core::ids::{MemoryId, Namespace, Timestamp};
 use soma_core::memory::Memory;
 use soma_core::store::{ListKey, ListQuery, Order};
+use soma_core::{json, limits};
 use uuid::Uuid;
 
 use super::narrow::Narrow;
@@ -22,7 +23,7 @@ use crate::sqlite::Database;
 pub(super) fn list(database: &Database, connection: &Connection, query: &ListQuery) -> Result<Vec<Memory>> {
     // ?1 is the namespace, ?2 and ?3 the place in the order.
     let narrow = Narrow::new(query.filter.as_ref(), 4);
-    let mut page = Page { database, connection, query, narrow, found: Vec::new() };
+    let mut page = Page { database, connection, query, narrow, found: Vec::new(), walked_bytes: 0 };
     if query.limit == 0 {
         return Ok(page.found);
     }
@@ -51,6 +52,8 @@ struct Page<'a> {
     narrow: Narrow<'a>,
     /// In order, at most a page.
     found: Vec<Memory>,
+    /// What the namespace that is walked has added, by weight.
+    walked_bytes: usize,
 }
 
 impl Page<'_> {
@@ -60,7 +63,9 @@ impl Page<'_> {
             return Ok(());
         }
         let (order, limit) = (self.query.order, self.query.limit);
-        let full = self.found.len() >= limit;
+        let bytes: usize = self.found.iter().map(|memory| json::weight(&memory.payload)).sum();
+        let full = self.found.len() >= limit || bytes >= limits::PAGE_BYTES;
+        self.walked_bytes = 0;
         let last = self.found.last().filter(|_| full).map(key_of);
         let earlier = self.found.len();
         for stretch in stretches(order, self.query.after.as_ref()) {
@@ -72,6 +77,7 @@ impl Page<'_> {
             self.found.sort_by(|a, b| compare(order, &key_of(a), &key_of(b)));
         }
         self.found.truncate(limit);
+        self.found.truncate(json::page_len(self.found.iter().map(|memory| Some(&memory.payload))));
         Ok(())
     }
 
@@ -109,8 +115,9 @@ impl Page<'_> {
             let Some(row) = found.next().map_err(&failing)? else { continue };
             let Some(memory) = row::state(database, row)?.memory() else { continue };
             if self.query.filter.as_ref().is_none_or(|filter| filter.matches(&memory)) {
+                self.walked_bytes += json::weight(&memory.payload);
                 self.found.push(memory);
-                if self.found.len() >= full {
+                if self.found.len() >= full || self.walked_bytes >= limits::PAGE_BYTES {
                     return Ok(false);
                 }
             }

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 use soma_core::error::Result;
-use soma_core::fold::{Entry, State};
+use soma_core::fold::{Entry, State, in_order};
 use soma_core::ids::{EventId, MemoryId, Namespace};
-use soma_core::store::{Loaded, StoredEvent};
+use soma_core::store::{Loaded, Mark, StoredEvent};
 
-use super::row::{self, Cells, ENTRY, STATE};
+use super::row::{self, Cells, ENTRY, MARK, STATE};
 use crate::sqlite::Database;
 
 pub(super) fn load(
@@ -74,6 +74,30 @@ pub(super) fn entries(database: &Database, connection: &Connection, id: MemoryId
         entries.push(row::entry(database, row)?);
     }
     Ok(entries)
+}
+
+/// Each in the order in which it counts, without content.
+pub(super) fn histories(
+    database: &Database,
+    connection: &Connection,
+    ids: &[MemoryId],
+) -> Result<HashMap<MemoryId, Vec<Mark>>> {
+    let failing = database.failing("read");
+    let sql = format!("SELECT {MARK} FROM memory_events WHERE id = ?1 ORDER BY arrival");
+    let mut statement = connection.prepare_cached(&sql).map_err(&failing)?;
+    let mut histories = HashMap::with_capacity(ids.len());
+    for id in ids {
+        let mut rows = statement.query([id.0.as_bytes()]).map_err(&failing)?;
+        let mut entries = Vec::new();
+        while let Some(row) = rows.next().map_err(&failing)? {
+            entries.push(row::entry(database, row)?);
+        }
+        // A memory has a row exactly when it has had an event.
+        if !entries.is_empty() {
+            histories.insert(*id, in_order(&entries).into_iter().map(Mark::from).collect());
+        }
+    }
+    Ok(histories)
 }
 
 pub(super) fn event(database: &Database, connection: &Connection, id: EventId) -> Result<Option<StoredEvent>> {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use soma_core::error::Result;
-use soma_core::fold::{State, in_order};
+use soma_core::fold::State;
 use soma_core::ids::{EventId, MemoryId, Namespace};
-use soma_core::memory::{HistoryEntry, Memory};
-use soma_core::store::{Counts, ListQuery, NamespaceCount, Reading, StoredEvent};
+use soma_core::memory::Memory;
+use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
+use soma_core::{json, limits};
 
 use super::row::{self, Cells, STATE};
 use super::{Records, list, load};
@@ -48,9 +49,9 @@ impl Reading for Records {
         self.read(move |connection| scan(&database, connection, after, limit)).await
     }
 
-    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
-        let database = self.shared.database.clone();
-        self.read(move |connection| history(&database, connection, id)).await
+    async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {
+        let (database, ids) = (self.shared.database.clone(), ids.to_vec());
+        self.read(move |connection| load::histories(&database, connection, &ids)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {
@@ -88,27 +89,14 @@ pub(super) fn scan(
     let mut statement = connection.prepare_cached(&sql).map_err(&failing)?;
     let after = after.map_or(Vec::new(), |id| id.0.as_bytes().to_vec());
     let mut rows = statement.query(rusqlite::params![after, limit]).map_err(&failing)?;
-    let mut states = Vec::new();
-    while let Some(row) = rows.next().map_err(&failing)? {
-        states.push(row::state(database, row)?);
+    let (mut states, mut bytes) = (Vec::new(), 0);
+    while bytes < limits::PAGE_BYTES {
+        let Some(row) = rows.next().map_err(&failing)? else { break };
+        let state = row::state(database, row)?;
+        bytes += state.content.as_ref().map_or(0, |content| json::weight(&content.payload));
+        states.push(state);
     }
     Ok(states)
-}
-
-fn history(database: &Database, connection: &Connection, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
-    let entries = load::entries(database, connection, id)?;
-    // A memory has a row exactly when it has had an event.
-    if entries.is_empty() {
-        return Ok(None);
-    }
-    let history = in_order(&entries).into_iter().map(|entry| HistoryEntry {
-        event_id: entry.event.event_id,
-        kind: entry.event.kind,
-        timestamp: entry.event.timestamp,
-        place: entry.place.clone(),
-        payload: entry.event.content.as_ref().map(|content| content.payload.clone()),
-    });
-    Ok(Some(history.collect()))
 }
 
 fn namespaces(

@@ -21,6 +21,10 @@ pub(super) const STATE: &str = "id, namespace, kind, created_at, updated_at, eve
 pub(super) const ENTRY: &str = "event_id, id, namespace, type, timestamp, log, partition, offset, importance, \
      model_revision, payload, embedding";
 
+/// The columns of an [`entry`] whose content is left out.
+pub(super) const MARK: &str =
+    "event_id, id, namespace, type, timestamp, log, partition, offset, NULL, NULL, NULL, NULL";
+
 pub(super) fn state(database: &Database, row: &Row<'_>) -> Result<State> {
     let cells = Cells { database, row, table: "memories" };
     Ok(State {

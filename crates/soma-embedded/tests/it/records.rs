@@ -15,6 +15,7 @@ use soma_core::event::{Content, Event, EventType};
 use soma_core::fold::{self, Change, Entry};
 use soma_core::ids::{EventId, LogId, MemoryId, Namespace, Offset, Place, Timestamp};
 use soma_core::store::{Advance, Claim, LastEvent, Projecting, ProjectorName, Reading, Staging};
+use soma_core::testing::store::history;
 use soma_embedded::DataDir;
 use soma_embedded::records::Records;
 use tempfile::TempDir;
@@ -166,13 +167,13 @@ async fn a_delete_empties_the_history_before_it() {
     project(&records, vec![created(1, 1, json!("one")), updated(2, 1, json!("two"))]).await;
     project(&records, vec![deleted(3, 1)]).await;
     let payloads = async || -> Vec<Option<Value>> {
-        let history = records.history(memory_id(1)).await.expect("reads").expect("known");
+        let history = self::history(&records, memory_id(1)).await.expect("reads").expect("known");
         history.into_iter().map(|entry| entry.payload).collect()
     };
     assert_eq!(payloads().await, [None, None, None]);
     let first = records.event(created(1, 1, json!("one")).event_id).await.expect("reads").expect("known");
     assert_eq!(first.event.content, None);
-    assert_eq!(records.history(memory_id(9)).await.expect("reads"), None);
+    assert_eq!(history(&records, memory_id(9)).await.expect("reads"), None);
 
     project(&records, vec![created(4, 1, json!("three"))]).await;
     assert_eq!(payloads().await, [None, None, None, Some(json!("three"))]);
@@ -195,7 +196,7 @@ async fn a_late_event_takes_its_place_among_those_of_another_log() {
     staging.stage(&folded.changes).await.expect("stages");
     staging.commit(advance(1, None)).await.expect("commits");
 
-    let history = records.history(memory_id(1)).await.expect("reads").expect("known");
+    let history = self::history(&records, memory_id(1)).await.expect("reads").expect("known");
     assert_eq!(
         history.iter().map(|entry| entry.payload.clone()).collect::<Vec<_>>(),
         [Some(json!("three")), Some(json!("five"))]

@@ -270,9 +270,11 @@ pub(super) async fn delete(
 pub(super) async fn history(State(app): State<App>, Caller(grant): Caller, PathId(id): PathId, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     params.wait(&app.engine).await?;
-    params.finish("after, wait_ms")?;
+    let cursor = params.take("cursor");
+    let limit = params.number("limit", 1, limits::PAGE_MAX)?.unwrap_or(limits::PAGE_DEFAULT);
+    params.finish("limit, cursor, after, wait_ms")?;
     grant.visible(&app.engine, id).await?;
-    let entries = app.engine.history(id).await?;
-    let items: Vec<Value> = entries.iter().map(shapes::history_entry).collect();
-    Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": null })))
+    let page = app.engine.history(id, cursor.as_deref(), limit).await?;
+    let items: Vec<Value> = page.items.iter().map(shapes::history_entry).collect();
+    Ok(shapes::answer(StatusCode::OK, &json!({ "items": items, "next_cursor": page.next_cursor })))
 }

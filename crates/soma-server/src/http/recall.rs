@@ -91,7 +91,11 @@ pub(super) async fn recall(State(app): State<App>, Caller(grant): Caller, uri: U
     }
     let answer = app.engine.recall(&request).await?;
     let hits: Vec<Value> = answer.hits.iter().map(hit).collect();
-    Ok(shapes::answer(StatusCode::OK, &json!({ "hits": hits, "position": answer.position })))
+    let mut body = json!({ "hits": hits, "position": answer.position });
+    if answer.truncated {
+        body["truncated"] = Value::Bool(true);
+    }
+    Ok(shapes::answer(StatusCode::OK, &body))
 }
 
 fn request(mut fields: Fields, default: &Namespace) -> Result<Request> {

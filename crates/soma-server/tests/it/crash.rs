@@ -230,7 +230,7 @@ fn check(server: &Server, all: &Memories) {
         assert_eq!(report[what], count, "{what}: {report}");
     }
     for (id, expected) in all {
-        let history = server.get(&format!("/v1/memories/{id}/history")).json();
+        let history = server.get(&format!("/v1/memories/{id}/history?limit=1000")).json();
         let events: Vec<&Value> = history["items"].as_array().expect("a list").iter().map(|e| &e["event_id"]).collect();
         assert_eq!(events, expected.events.iter().collect::<Vec<_>>(), "{id}");
         let memory = server.get(&format!("/v1/memories/{id}"));

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use soma_core::error::{Code, Error, Result};
 use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Position, Timestamp};
-use soma_core::memory::{HistoryEntry, Memory};
+use soma_core::memory::Memory;
 use soma_core::store::{
-    Advance, Claim, Claimed, Counts, ListQuery, Loaded, MemoryStore, NamespaceCount, PositionRow, Progress, Projecting,
-    ProjectorName, Reading, Staging, StoredEvent,
+    Advance, Claim, Claimed, Counts, ListQuery, Loaded, Mark, MemoryStore, NamespaceCount, PositionRow, Progress,
+    Projecting, ProjectorName, Reading, Staging, StoredEvent,
 };
 
 use super::Faults;
@@ -91,8 +91,8 @@ impl Reading for Store {
         self.faults.around("store.scan", self.inner.scan(after, limit)).await
     }
 
-    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
-        self.faults.around("store.history", self.inner.history(id)).await
+    async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {
+        self.faults.around("store.histories", self.inner.histories(ids)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {

@@ -11,6 +11,7 @@ use crate::ids::{EventId, LogId, MemoryId, Place};
 use crate::memory::HistoryEntry;
 use crate::store::MemoryStore;
 use crate::testing::sample::{self, event_id, memory_id, namespace, time};
+use crate::testing::store::history;
 
 /// Events of one memory in the order of their arrival, and what they come to.
 pub struct Case {
@@ -323,7 +324,7 @@ async fn check(case: &Case, entries: &[Entry], cuts: &[usize], store: &dyn Memor
     let id: MemoryId = memory_id(1);
     let read = async || -> Result<(State, String), Box<dyn std::error::Error + Send + Sync>> {
         let state = store.states(&[id]).await?.pop().ok_or("there is no state")?;
-        let history = store.history(id).await?.ok_or("there is no history")?;
+        let history = self::history(store, id).await?.ok_or("there is no history")?;
         Ok((state, spell_history(&history)))
     };
     let (state, history) = read().await?;

@@ -9,9 +9,11 @@ use crate::event::{Content, Event, EventType};
 use crate::filter::{Field, Filter, Test};
 use crate::fold::Entry;
 use crate::ids::{MemoryId, Namespace, Place};
+use crate::limits;
 use crate::memory::Memory;
 use crate::store::{Counts, ListKey, ListQuery, MemoryStore, NamespaceCount, Order};
 use crate::testing::sample::{self, created, deleted, entry, event_id, memory_id, namespace, time, updated};
+use crate::testing::store::history;
 
 /// Checks the reading side of a [`MemoryStore`] made empty by `make`.
 ///
@@ -25,6 +27,8 @@ pub async fn reading(make: impl AsyncFn() -> Arc<dyn MemoryStore>) {
         "a scan passes every row once, in the order of ids" => scans,
         "the history of a memory is in the order in which its events count" => tells_history,
         "the history of a deleted memory has no content" => erases_history,
+        "histories are those of the memories asked for" => tells_histories,
+        "a page ends with the memory with which its bytes are reached" => bounds_bytes,
         "every order lists every memory once, page by page" => lists_in_order,
         "a list keeps to its namespaces" => lists_namespaces,
         "a list holds what its filter matches, and nothing else" => lists_filtered,
@@ -61,7 +65,7 @@ fn ids(memories: &[Memory]) -> Vec<MemoryId> {
 async fn starts_empty(store: &dyn MemoryStore) -> Check {
     ensure_eq!(store.states(&[memory_id(1)]).await?, vec![], "states");
     ensure_eq!(store.scan(None, 10).await?, vec![], "rows");
-    ensure_eq!(store.history(memory_id(1)).await?, None, "the history");
+    ensure_eq!(history(store, memory_id(1)).await?, None, "the history");
     ensure_eq!(store.list(&ALL).await?, vec![], "the list");
     ensure_eq!(store.namespaces("", None, 10).await?, vec![], "namespaces");
     ensure_eq!(store.counts().await?, Counts::default(), "counts");
@@ -108,7 +112,7 @@ async fn tells_history(store: &dyn MemoryStore) -> Check {
     hand.project(&[entry(created(1, 10, "ten"), 10), entry(updated(1, 30, "thirty"), 30)]).await?;
     // A redriven event counts where it first lay.
     hand.project(&[entry(updated(1, 20, "twenty"), 20), entry(created(2, 99, "of another"), 99)]).await?;
-    let history = store.history(memory_id(1)).await?.ok_or("there is no history")?;
+    let history = self::history(store, memory_id(1)).await?.ok_or("there is no history")?;
     let found: Vec<_> = history.iter().map(|h| (h.event_id, h.kind, h.timestamp, h.place.offset)).collect();
     let expected = vec![
         (event_id(10), EventType::Created, time(10), 10),
@@ -124,9 +128,39 @@ async fn tells_history(store: &dyn MemoryStore) -> Check {
 
 async fn erases_history(store: &dyn MemoryStore) -> Check {
     project(store, vec![created(1, 1, "secret"), deleted(1, 2)]).await?;
-    let history = store.history(memory_id(1)).await?.ok_or("there is no history")?;
+    let history = self::history(store, memory_id(1)).await?.ok_or("there is no history")?;
     let found: Vec<_> = history.into_iter().map(|h| (h.event_id, h.payload)).collect();
     ensure_eq!(found, vec![(event_id(1), None), (event_id(2), None)], "the history");
+    Ok(())
+}
+
+async fn tells_histories(store: &dyn MemoryStore) -> Check {
+    project(store, vec![created(1, 1, "a"), created(2, 2, "b"), updated(1, 3, "c"), created(3, 4, "d")]).await?;
+    let histories = store.histories(&[1, 2, 9].map(memory_id)).await?;
+    let events = |n| histories.get(&memory_id(n)).map(|marks| marks.iter().map(|m| m.event_id).collect::<Vec<_>>());
+    ensure_eq!(events(1), Some([1, 3].map(event_id).to_vec()), "of a memory with two events");
+    ensure_eq!(events(2), Some(vec![event_id(2)]), "of a memory with one event");
+    ensure_eq!((events(3), events(9)), (None, None), "of one that was not asked for, and of one that is unknown");
+    Ok(())
+}
+
+async fn bounds_bytes(store: &dyn MemoryStore) -> Check {
+    // Three of these reach the bound; they lie in two namespaces in turn.
+    let large = |n: u64| created(n, n, &"x".repeat(limits::PAGE_BYTES / 3));
+    let spaces = ["a", "b"];
+    project(store, (1..=7).map(|n| within(large(n), spaces[n as usize % 2])).collect()).await?;
+    let (mut query, mut found) = (ListQuery { order: Order::Oldest, ..ALL }, Vec::new());
+    for expected in [vec![1, 2, 3], vec![4, 5, 6], vec![7], vec![]] {
+        let page = store.list(&query).await?;
+        ensure_eq!(ids(&page), expected.into_iter().map(memory_id).collect::<Vec<_>>(), "a page of the list");
+        let last = page.last().map(|m| ListKey { updated_at: m.updated_at, importance: m.importance, id: m.id });
+        query.after = last.or(query.after);
+    }
+    while let page @ [_, ..] = store.scan(found.last().copied(), 100).await?.as_slice() {
+        ensure!(page.len() <= 3, "a page of the scan has {} rows", page.len());
+        found.extend(page.iter().map(|state| state.id));
+    }
+    ensure_eq!(found, (1..=7).map(memory_id).collect::<Vec<_>>(), "the rows");
     Ok(())
 }
 

@@ -11,9 +11,10 @@ use crate::error::Result;
 use crate::event::EventType;
 use crate::fold::{State, in_order};
 use crate::ids::{EventId, MemoryId, Namespace, Position};
+use crate::json::page_len;
 use crate::memory::{HistoryEntry, Memory};
 use crate::store::{
-    Counts, ListKey, ListQuery, NamespaceCount, Order, PositionRow, Progress, ProjectorName, Reading, StoredEvent,
+    Counts, ListKey, ListQuery, Mark, NamespaceCount, Order, PositionRow, Progress, ProjectorName, Reading, StoredEvent,
 };
 use crate::testing::lock;
 
@@ -54,6 +55,22 @@ fn list_key(memory: &Memory) -> ListKey {
     ListKey { updated_at: memory.updated_at, importance: memory.importance, id: memory.id }
 }
 
+/// The whole history of a memory with its content, as a reader would put it together; `None` when the
+/// memory is unknown.
+///
+/// # Errors
+/// Those of the store.
+pub async fn history<S: Reading + ?Sized>(store: &S, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+    let Some(marks) = store.histories(&[id]).await?.remove(&id) else { return Ok(None) };
+    let mut history = Vec::with_capacity(marks.len());
+    for Mark { event_id, kind, timestamp, place } in marks {
+        let content = store.event(event_id).await?.and_then(|stored| stored.event.content);
+        let payload = content.map(|content| content.payload);
+        history.push(HistoryEntry { event_id, kind, timestamp, place, payload });
+    }
+    Ok(Some(history))
+}
+
 #[async_trait]
 impl Reading for Store {
     async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
@@ -69,22 +86,15 @@ impl Reading for Store {
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let tables = self.tables();
-        Ok(tables.memories.range((from, Bound::Unbounded)).take(limit).map(|(_, row)| row.state.clone()).collect())
+        let rows = tables.memories.range((from, Bound::Unbounded)).take(limit).map(|(_, row)| &row.state);
+        let len = page_len(rows.clone().map(|state| state.content.as_ref().map(|content| &content.payload)));
+        Ok(rows.take(len).cloned().collect())
     }
 
-    async fn history(&self, id: MemoryId) -> Result<Option<Vec<HistoryEntry>>> {
+    async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {
         let tables = self.tables();
-        Ok(tables.memories.get(&id).map(|row| {
-            let entries = in_order(&row.entries).into_iter();
-            let entries = entries.map(|entry| HistoryEntry {
-                event_id: entry.event.event_id,
-                kind: entry.event.kind,
-                timestamp: entry.event.timestamp,
-                place: entry.place.clone(),
-                payload: entry.event.content.as_ref().map(|content| content.payload.clone()),
-            });
-            entries.collect()
-        }))
+        let rows = ids.iter().filter_map(|id| Some((*id, tables.memories.get(id)?)));
+        Ok(rows.map(|(id, row)| (id, in_order(&row.entries).into_iter().map(Mark::from).collect())).collect())
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Memory>> {
@@ -99,6 +109,7 @@ impl Reading for Store {
             .collect();
         memories.sort_by(|a, b| compare(query.order, &list_key(a), &list_key(b)));
         memories.truncate(query.limit);
+        memories.truncate(page_len(memories.iter().map(|memory| Some(&memory.payload))));
         Ok(memories)
     }
 

@@ -11,6 +11,7 @@ use soma_core::index::Point;
 use soma_core::log::DeadLetters;
 use soma_core::store::{Progress, Reading};
 use soma_core::testing::SeededClock;
+use soma_core::testing::store::history as history_of;
 
 use super::workload::Fact;
 use super::world::World;
@@ -93,7 +94,7 @@ async fn records(world: &World, expected: &Expected<'_>) -> Result<Vec<State>, S
 
         let ordered = fold::in_order(&events);
         let delete = ordered.iter().rposition(|entry| entry.event.kind == EventType::Deleted).unwrap_or(0);
-        let history = world.store.history(state.id).await.map_err(say)?.unwrap_or_default();
+        let history = history_of(&*world.store, state.id).await.map_err(say)?.unwrap_or_default();
         let found: Vec<_> = history.into_iter().map(|row| (row.event_id, row.place, row.payload)).collect();
         let should = ordered.iter().enumerate().map(|(number, entry)| {
             let Event { event_id, content, .. } = &entry.event;
