@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::Result;
+use crate::event::codec;
 use crate::ids::{EventId, LogId, MemoryId, Offset, Partition, Place, Timestamp};
 
 /// A record as a writer hands it over.
@@ -84,6 +85,30 @@ pub struct ReadLimit {
     pub bytes: usize,
 }
 
+/// Which of a memory's records in a partition lose their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasure {
+    /// Those that lie below this offset, and those that first lay below it and were redriven.
+    Below(Offset),
+    /// The one that lies here.
+    At(Offset),
+}
+
+impl Erasure {
+    /// Whether it covers a record of the memory.
+    #[must_use]
+    pub fn covers(self, record: &Record) -> bool {
+        let at = &record.place;
+        match self {
+            Self::At(offset) => at.offset == offset,
+            Self::Below(below) => {
+                let first_lay = || codec::place(record).is_ok_and(|o| o.same_partition(at) && o.offset < below);
+                at.offset < below || first_lay()
+            }
+        }
+    }
+}
+
 /// The log of memory events.
 #[async_trait]
 pub trait EventLog: Send + Sync {
@@ -117,13 +142,13 @@ pub trait EventLog: Send + Sync {
     /// `unavailable`, `corrupt`.
     async fn wait(&self, partition: Partition, from: Offset) -> Result<()>;
 
-    /// Blanks the content of this memory's records below `below` in the partition, where the log can
-    /// (a Kafka topic cannot and does nothing). What remains is an event without content that keeps
+    /// Blanks the content of these memories' records in the partition, where the log can (a Kafka topic
+    /// cannot and does nothing). What remains is an event without content that keeps
     /// its ids, type and time (see [`crate::event::codec::erase`]). Repeating it changes nothing.
     ///
     /// # Errors
     /// `unavailable`, `storage_full`, `corrupt`.
-    async fn erase(&self, partition: Partition, items: &[(MemoryId, Offset)]) -> Result<()>;
+    async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()>;
 
     /// The record with that event id, where the log can tell (`None` otherwise).
     ///

@@ -39,7 +39,7 @@ use soma_core::clock::Clock;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Place};
 use soma_core::limits;
-use soma_core::log::{Appended, Bounds, DeadLetter, DeadLetters, EventLog, NewRecord, ReadLimit, Record};
+use soma_core::log::{Appended, Bounds, DeadLetter, DeadLetters, Erasure, EventLog, NewRecord, ReadLimit, Record};
 use tokio::sync::{Semaphore, oneshot, watch};
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ impl Journal {
     ///
     /// # Errors
     /// `corrupt` when the file is damaged, foreign, or ends before what was acknowledged;
-    /// `format_too_new`, `storage_full`, `unavailable`.
+    /// `bad_config` when it can only be read; `format_too_new`, `storage_full`, `unavailable`.
     pub fn open(directory: &DataDir, clock: Arc<dyn Clock>) -> Result<Self> {
         let path = directory.journal();
         let noted = Tip::load(&tip_path(&path))?;
@@ -277,7 +277,7 @@ impl EventLog for Journal {
         Ok(())
     }
 
-    async fn erase(&self, partition: Partition, items: &[(MemoryId, Offset)]) -> Result<()> {
+    async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()> {
         known(partition)?;
         if items.is_empty() {
             return Ok(());

@@ -86,12 +86,13 @@ impl Database {
     /// Opens the file, makes its schema when it is new, and returns a connection that may write.
     ///
     /// # Errors
-    /// `corrupt` when the file is damaged or not of this kind, `format_too_new`, `storage_full`,
-    /// `unavailable`.
+    /// `corrupt` when the file is damaged or not of this kind, `bad_config` when it can only be read,
+    /// `format_too_new`, `storage_full`, `unavailable`.
     pub(crate) fn open(path: impl Into<PathBuf>, kind: &'static Kind) -> Result<(Self, Connection)> {
         let database = Self { path: path.into().into(), kind };
         let mut connection = database.connect()?;
         database.recognise(&mut connection)?;
+        database.require_writable(&connection)?;
         Ok((database, connection))
     }
 
@@ -242,6 +243,15 @@ impl Database {
             return Err(self.corrupt(format!("its version is {version}, with {objects} tables and indexes")));
         }
         Ok(Found::Ours)
+    }
+
+    /// SQLite opens a file that it must not write as one to read, without a word.
+    fn require_writable(&self, connection: &Connection) -> Result<()> {
+        if !connection.is_readonly("main").map_err(self.failing("open"))? {
+            return Ok(());
+        }
+        Err(Error::new(Code::BadConfig, format!("the {} {} can only be read", self.kind.name, self.path.display()))
+            .remedy("make it writable for the user that runs this program, or name another directory in SOMA_DATA_DIR"))
     }
 
     fn create(&self, connection: &mut Connection) -> Result<()> {

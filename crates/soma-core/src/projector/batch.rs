@@ -1,6 +1,6 @@
 //! Applying one batch: decode, fold, embed, stage, index, commit.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::letters::{self, Decoded};
@@ -10,9 +10,9 @@ use super::{Failure, Projector, Session};
 use crate::error::{Code, Error, Result};
 use crate::event::{EventType, codec};
 use crate::fold::{self, Entry, Folded, Outcome, State};
-use crate::ids::{EventId, MemoryId, Offset};
+use crate::ids::{EventId, MemoryId};
 use crate::index::Op;
-use crate::log::Record;
+use crate::log::{Erasure, Record};
 use crate::store::{Advance, LastEvent, Loaded, Staging};
 
 /// Applies a batch and moves the session beyond it. On an error nothing has changed that repeating
@@ -157,8 +157,9 @@ fn set_rev(ops: &mut [Op], drawn: u64) {
     }
 }
 
-/// Blanks in the log what this batch's deletes remove. Before the commit: a crash in between replays
-/// the deletes, and folding what was blanked ends in the same state.
+/// Blanks in the log what this batch's deletes remove, and what arrived in it though a delete stands
+/// behind it or had erased it before. Before the commit: a crash in between replays the batch, and folding
+/// what was blanked ends in the same state.
 async fn erase(
     projector: &Projector,
     session: &Session,
@@ -166,19 +167,39 @@ async fn erase(
     folded: &Folded,
 ) -> Result<(), Failure> {
     let claim = &session.claim;
-    let took_part = |outcome: &Outcome| matches!(outcome, Outcome::Applied | Outcome::Stale);
-    let items: Vec<(MemoryId, Offset)> = decoded
-        .entries
-        .iter()
-        .zip(&folded.outcomes)
-        .filter(|(entry, outcome)| entry.event.kind == EventType::Deleted && took_part(outcome))
-        .filter(|(entry, _)| entry.place.log == claim.log && entry.place.partition == claim.partition)
-        .map(|(entry, _)| (entry.event.id, entry.place.offset))
-        .collect();
+    let rows = folded.changes.iter().flat_map(|change| &change.rows);
+    let erased: HashSet<EventId> =
+        rows.filter(|row| row.event.content.is_none()).map(|row| row.event.event_id).collect();
+    let mut items: Vec<(MemoryId, Erasure)> = Vec::new();
+    for ((entry, record), outcome) in decoded.entries.iter().zip(&decoded.records).zip(&folded.outcomes) {
+        let Entry { event, place } = entry;
+        let took_part = match outcome {
+            Outcome::Applied | Outcome::Stale => true,
+            Outcome::Duplicate => false,
+            Outcome::NamespaceMismatch => continue,
+        };
+        if event.kind == EventType::Deleted {
+            if took_part && place.log == claim.log && place.partition == claim.partition {
+                items.push((event.id, Erasure::Below(place.offset)));
+            }
+        } else if event.content.is_some() {
+            let gone = erased.contains(&event.event_id)
+                || (!took_part && erased_before(projector, event.event_id).await.map_err(store)?);
+            if gone {
+                items.push((event.id, Erasure::At(record.place.offset)));
+            }
+        }
+    }
     if items.is_empty() {
         return Ok(());
     }
     projector.log.erase(claim.partition, &items).await.map_err(Failure::of(Component::Log))
+}
+
+/// Whether a delete took the content of an event that is repeated here.
+async fn erased_before(projector: &Projector, event_id: EventId) -> Result<bool> {
+    let stored = projector.store.event(event_id).await?;
+    Ok(stored.is_some_and(|stored| stored.event.content.is_none()))
 }
 
 fn advance(projector: &Projector, last: &Record) -> Advance {

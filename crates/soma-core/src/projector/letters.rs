@@ -11,7 +11,7 @@ use crate::log::{DeadLetter, Record};
 /// A decoded batch: what can be folded, with the record of each, and what cannot be read.
 pub(super) struct Decoded<'a> {
     pub(super) entries: Vec<Entry>,
-    records: Vec<&'a Record>,
+    pub(super) records: Vec<&'a Record>,
     refused: Vec<DeadLetter>,
 }
 

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::event::codec;
 use crate::ids::{EventId, LogId, MemoryId, Offset, Partition, Place};
-use crate::log::{Appended, Bounds, EventLog, NewRecord, ReadLimit, Record};
+use crate::log::{Appended, Bounds, Erasure, EventLog, NewRecord, ReadLimit, Record};
 
 /// An [`EventLog`] in memory.
 pub struct Log {
@@ -161,12 +161,12 @@ impl EventLog for Log {
         }
     }
 
-    async fn erase(&self, partition: Partition, items: &[(MemoryId, Offset)]) -> Result<()> {
+    async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()> {
         let mut inner = lock(&self.inner);
         part_of(&inner, partition)?;
         let part = &mut inner.partitions[partition as usize];
-        for (id, below) in items {
-            for (_, record) in part.records.range_mut(..below).filter(|(_, record)| is_of(record, *id)) {
+        for (id, erasure) in items {
+            for record in part.records.values_mut().filter(|record| is_of(record, *id) && erasure.covers(record)) {
                 if record.header(codec::ERASED).is_none()
                     && let Some(value) = codec::erase(record)
                 {

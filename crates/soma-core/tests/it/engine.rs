@@ -12,7 +12,7 @@ use soma_core::event::{Event, EventType};
 use soma_core::filter::Filter;
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Place, Position, Timestamp};
 use soma_core::limits;
-use soma_core::log::{Appended, Bounds, EventLog, NewRecord, ReadLimit, Record};
+use soma_core::log::{Appended, Bounds, Erasure, EventLog, NewRecord, ReadLimit, Record};
 use soma_core::recall::Scope;
 use soma_core::store::Order;
 
@@ -153,7 +153,7 @@ impl EventLog for Stuck {
     async fn wait(&self, partition: Partition, from: Offset) -> Result<()> {
         self.0.wait(partition, from).await
     }
-    async fn erase(&self, partition: Partition, items: &[(MemoryId, Offset)]) -> Result<()> {
+    async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()> {
         self.0.erase(partition, items).await
     }
     async fn find(&self, event_id: EventId) -> Result<Option<Record>> {

@@ -9,26 +9,28 @@ use rusqlite::params;
 use soma_core::error::Result;
 use soma_core::event::codec;
 use soma_core::ids::{MemoryId, Offset};
-use soma_core::log::Record;
+use soma_core::log::{Erasure, Record};
 
 use super::row::{self, Contents, Stored};
 use super::writer::Change;
 use super::{PARTITION, letters};
 
-/// Blanks the records of each memory below its offset. Repeating it changes nothing.
+/// Blanks those records of each memory that its erasure covers. Repeating it changes nothing.
 ///
 /// # Errors
 /// `corrupt`, `storage_full`, `unavailable`.
-pub(super) fn erase(change: &Change<'_>, items: &[(MemoryId, Offset)]) -> Result<()> {
-    for (id, below) in items {
+pub(super) fn erase(change: &Change<'_>, items: &[(MemoryId, Erasure)]) -> Result<()> {
+    for (id, erasure) in items {
         let id = id.0.into_bytes();
-        for offset in offsets(change, id, *below)? {
+        for offset in offsets(change, id, *erasure)? {
             let (event_id, record) = load(change, offset)?;
-            if let Some(erased) = blank(&record) {
+            if erasure.covers(&record)
+                && let Some(erased) = blank(&record)
+            {
                 rewrite(change, event_id, &erased)?;
             }
         }
-        letters::erase(change, id, PARTITION, *below)?;
+        letters::erase(change, id, PARTITION, *erasure)?;
     }
     Ok(())
 }
@@ -47,14 +49,19 @@ pub(super) fn blank(record: &Record) -> Option<Record> {
     Some(erased)
 }
 
-fn offsets(change: &Change<'_>, id: [u8; 16], below: Offset) -> Result<Vec<Offset>> {
+/// Where the memory's records lie that the erasure may cover.
+fn offsets(change: &Change<'_>, id: [u8; 16], erasure: Erasure) -> Result<Vec<Offset>> {
     let failing = change.database.failing("erase in");
-    let below = i64::try_from(below).unwrap_or(i64::MAX);
+    // A redriven record lies anywhere behind the place that counts.
+    let (from, to) = match erasure {
+        Erasure::Below(_) => (0, i64::MAX),
+        Erasure::At(offset) => (offset, i64::try_from(offset).unwrap_or(i64::MAX)),
+    };
     let mut statement = change
         .connection
-        .prepare_cached("SELECT offset FROM records WHERE memory = ?1 AND offset < ?2")
+        .prepare_cached("SELECT offset FROM records WHERE memory = ?1 AND offset BETWEEN ?2 AND ?3")
         .map_err(&failing)?;
-    let offsets = statement.query_map(params![id, below], |row| row.get(0)).map_err(&failing)?;
+    let offsets = statement.query_map(params![id, from, to], |row| row.get(0)).map_err(&failing)?;
     offsets.collect::<rusqlite::Result<_>>().map_err(&failing)
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use soma_core::error::Result;
 use soma_core::ids::{EventId, LogId, Offset, Partition, Place, Timestamp};
-use soma_core::log::{DeadLetter, Record};
+use soma_core::log::{DeadLetter, Erasure, Record};
 use uuid::Uuid;
 
 use super::erase::blank;
@@ -78,18 +78,19 @@ pub(super) fn count(database: &Database, connection: &Connection) -> Result<u64>
 ///
 /// # Errors
 /// `storage_full`, `corrupt`, `unavailable`.
-pub(super) fn erase(change: &Change<'_>, id: [u8; 16], partition: Partition, below: Offset) -> Result<()> {
+pub(super) fn erase(change: &Change<'_>, id: [u8; 16], partition: Partition, erasure: Erasure) -> Result<()> {
     let failing = change.database.failing("erase in");
-    let sql = format!("{SELECT} WHERE memory = ?1 AND log = ?2 AND partition = ?3 AND offset < ?4");
-    let below = i64::try_from(below).unwrap_or(i64::MAX);
+    let sql = format!("{SELECT} WHERE memory = ?1 AND log = ?2 AND partition = ?3");
     let mut statement = change.connection.prepare_cached(&sql).map_err(&failing)?;
     let letters: Vec<_> = statement
-        .query_map(params![id, change.log.as_str(), partition, below], StoredLetter::read)
+        .query_map(params![id, change.log.as_str(), partition], StoredLetter::read)
         .and_then(Iterator::collect::<rusqlite::Result<_>>)
         .map_err(&failing)?;
     for stored in letters {
         let letter = stored.verify(change.database)?;
-        if let Some(record) = blank(&letter.record) {
+        if erasure.covers(&letter.record)
+            && let Some(record) = blank(&letter.record)
+        {
             write(change, &DeadLetter { record, ..letter })?;
         }
     }

@@ -42,8 +42,10 @@ impl Tip {
             return Ok(None);
         }
         Self::decode(&bytes).map(Some).ok_or_else(|| {
-            Error::new(Code::Corrupt, format!("{} cannot be read", path.display()))
-                .remedy("check the journal with `soma verify`, then delete this file: it is made anew")
+            Error::new(Code::Corrupt, format!("{} cannot be read", path.display())).remedy(
+                "move this file away and run `soma verify`: the file is made anew, and what the journal holds is \
+                     compared with both stores; only records missing from its end would go unnoticed this once",
+            )
         })
     }
 

@@ -16,7 +16,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use soma_core::clock::Clock;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{LogId, MemoryId, Offset};
-use soma_core::log::{Appended, DeadLetter, NewRecord};
+use soma_core::log::{Appended, DeadLetter, Erasure, NewRecord};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::tip::{Tip, TipFile};
@@ -42,7 +42,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T>>;
 /// What the writer does for others.
 pub(super) enum Request {
     Append(Append),
-    Erase { items: Vec<(MemoryId, Offset)>, reply: Reply<()> },
+    Erase { items: Vec<(MemoryId, Erasure)>, reply: Reply<()> },
     Put { letters: Vec<DeadLetter>, reply: Reply<()> },
     LimitPages { pages: u32, reply: Reply<()> },
     Close { reply: Reply<()> },

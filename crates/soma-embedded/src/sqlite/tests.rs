@@ -34,6 +34,20 @@ fn every_connection_has_the_settings_that_the_promises_need() {
 }
 
 #[test]
+fn a_file_that_can_only_be_read_is_refused_by_name() {
+    let (folder, _, connection) = sample();
+    connection.close().expect("it closes");
+    let file = folder.path().join("sample.db");
+    // A write version that SQLite does not know makes it read only, also for a user who may write anything.
+    let mut bytes = std::fs::read(&file).expect("the file can be read");
+    bytes[18] = 3;
+    std::fs::write(&file, bytes).expect("the file can be written");
+    let error = Database::open(&file, &KIND).map(drop).expect_err("it cannot be written");
+    assert_eq!(error.code, Code::BadConfig, "{error}");
+    assert!(error.message.contains("sample.db can only be read") && error.remedy.is_some(), "{error}");
+}
+
+#[test]
 fn an_error_of_sqlite_becomes_the_code_that_says_what_to_do() {
     let (folder, database, _) = sample();
     let cases = [

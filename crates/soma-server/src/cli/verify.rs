@@ -58,8 +58,9 @@ fn words(report: &Value, ok: bool) -> String {
     lines.push(match (ok, count("left_out")) {
         (true, 0) => "both stores are what the log says".to_owned(),
         (true, left_out) => format!("both stores are what the log says; {left_out} memories were written meanwhile"),
-        (false, _) => "the stores are not what the log says; --repair puts points right, and records are made \
-                       anew from the log when their file is moved away while the server is stopped"
+        (false, _) => "the stores are not what the log says; --repair puts points right; to build records and \
+                       points anew from the log, stop the server, move records.db, the files beside it that begin \
+                       with its name, and vectors/ away, and start it again"
             .to_owned(),
     });
     lines.join("\n")

@@ -127,6 +127,19 @@ impl Source {
     }
 }
 
+/// How many letters have to be put in, left out or changed to make one name of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let least = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], least);
+        }
+    }
+    row[b.len()]
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -143,10 +156,13 @@ fn unquote(value: &str) -> Option<String> {
 }
 
 /// Beginnings of names that are ours, so that a misspelt one is noticed.
-const OUR_PREFIXES: &[&str] = &["SOMA_", "KAFKA_", "POSTGRES_", "QDRANT_", "SCHEMA_REGISTRY_", "CONSUMER_METRICS_"];
+const OUR_PREFIXES: &[&str] = &["SOMA_", "KAFKA_", "POSTGRES_", "QDRANT_", "SCHEMA_REGISTRY_", "CONSUMER_"];
 
 /// Names of ours that other programs read.
 const READ_ELSEWHERE: &[&str] = &["POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD"];
+
+/// What begins so is handed on as it is, whatever follows.
+const FREE_PREFIX: &str = "KAFKA_CONFIG_";
 
 /// Hands out values one by one and remembers what was wrong.
 #[derive(Debug)]
@@ -232,12 +248,18 @@ impl Reader {
         let names = self.source.environment.keys().chain(self.source.file.keys());
         let unknown: BTreeSet<String> = names
             .filter(|name| OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+            .filter(|name| !name.starts_with(FREE_PREFIX))
             .filter(|name| !known.contains(name.as_str()) && !READ_ELSEWHERE.contains(&name.as_str()))
             .cloned()
             .collect();
-        for name in unknown {
-            self.warn(format!("{name} is set but has no meaning here; `soma config` lists what has"));
-        }
+        let nearest = |name: &str| known.iter().copied().min_by_key(|known| distance(name, known));
+        let warnings = unknown.iter().map(|name| match nearest(name) {
+            Some(nearest) => {
+                format!("{name} is set but has no meaning here; the nearest name is {nearest}, `soma config` lists all")
+            }
+            None => format!("{name} is set but has no meaning here"),
+        });
+        self.warnings.extend(warnings.collect::<Vec<_>>());
     }
 
     /// Everything that was read and noticed.

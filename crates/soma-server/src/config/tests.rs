@@ -82,7 +82,15 @@ fn a_secret_is_never_shown() {
 fn a_misspelt_name_of_ours_is_noticed() {
     let config = load(with(&[("SOMA_API_PROT", "1"), ("PATH", "x")])).expect("valid");
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].contains("SOMA_API_PROT"));
+    assert!(config.warnings[0].starts_with("SOMA_API_PROT is set"), "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("the nearest name is SOMA_API_PORT"), "{:?}", config.warnings);
+    for (name, nearest) in
+        [("CONSUMER_METRIC_PORT", Some("CONSUMER_METRICS_PORT")), ("KAFKA_CONFIG_LINGER_MS", None), ("CONSUMERS", None)]
+    {
+        let warnings = load(with(&[(name, "1")])).expect("valid").warnings;
+        assert_eq!(warnings.len(), usize::from(nearest.is_some()), "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains(nearest.unwrap_or_default())), "{warnings:?}");
+    }
 }
 
 #[test]

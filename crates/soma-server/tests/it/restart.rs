@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, run, text};
+use crate::harness::{Server, answer, run, text};
 
 const QUESTION: &str = "which fish swims";
 
@@ -77,4 +77,102 @@ fn records_of_a_journal_that_is_gone_are_refused() {
     let said = text(&output.stderr);
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("were made from journal") && said.contains("put the journal back"), "{said}");
+}
+
+/// A start that takes no port from another test.
+const UP: &[&str] = &["up", "--port", "0", "--metrics-port", "0"];
+
+/// Moves everything away that is derived from the journal, as the documents say.
+fn leave_only_the_journal(data: &Path) {
+    for name in ["records.db", "records.db-wal", "records.db-shm"] {
+        drop(std::fs::remove_file(data.join(name)));
+    }
+    std::fs::remove_dir_all(data.join("vectors")).expect("the folder is there");
+}
+
+#[test]
+fn everything_is_built_again_from_the_journal_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path();
+    let server = Server::on(data, &[]);
+    let position = remember_fish(&server);
+    let item = json!({"payload": "gone", "id": "0190b8a0-0000-7000-8000-000000000001"});
+    server.post("/v1/memories?wait=stored", &item);
+    server.delete("/v1/memories/0190b8a0-0000-7000-8000-000000000001?wait=stored");
+    let event = |n: u32, space: &str| {
+        json!({
+            "event_id": format!("0190b8a0-0000-7000-8000-1{n:011}"), "id": "0190b8a0-0000-7000-8000-000000000002",
+            "namespace": space, "type": "created", "timestamp": "2024-01-01T00:00:00Z", "payload": n,
+        })
+    };
+    server.post("/v1/events?wait=stored", &json!([event(1, "demo"), event(2, "foreign")]));
+    let before = server.post("/v1/verify", &json!({})).json();
+    let list = server.get("/v1/memories?limit=1000").json();
+    stop(server);
+
+    leave_only_the_journal(data);
+    first_answer_is_whole(data, &position);
+    let server = Server::on(data, &[]);
+    let after = server.post("/v1/verify", &json!({"wait_ms": 30_000})).json();
+    assert_eq!((&after["ok"], &after), (&json!(true), &before));
+    assert_eq!(server.get("/v1/memories?limit=1000").json(), list);
+    assert_eq!(server.get("/v1/status").json()["dead_letters"], 1);
+}
+
+#[test]
+fn a_damaged_tip_is_refused_and_its_remedy_works() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let server = Server::on(&data, &[]);
+    remember_fish(&server);
+    stop(server);
+    let tip = data.join("journal.tip");
+    let mut bytes = std::fs::read(&tip).expect("the tip is there");
+    bytes[20] ^= 1;
+    std::fs::write(&tip, bytes).expect("the tip can be written");
+    let output = run(&data, UP);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("journal.tip cannot be read") && said.contains("move this file away"), "{said}");
+
+    std::fs::rename(&tip, directory.path().join("away")).expect("the tip can be moved");
+    assert_eq!(answer(&data, &["verify"])["ok"], true);
+    assert!(tip.exists());
+}
+
+#[test]
+fn a_journal_that_can_only_be_read_is_refused_by_name() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::on(directory.path(), &[]);
+    remember_fish(&server);
+    stop(server);
+    let journal = directory.path().join("journal.db");
+    // A write version that SQLite does not know makes it read only, also for a user who may write anything.
+    let mut bytes = std::fs::read(&journal).expect("the journal is there");
+    bytes[18] = 3;
+    std::fs::write(&journal, bytes).expect("the journal can be written");
+    let output = run(directory.path(), UP);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("journal.db can only be read"), "{said}");
+}
+
+#[test]
+fn a_command_says_what_stopped_the_projector() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path();
+    let server = Server::on(data, &[]);
+    remember_fish(&server);
+    stop(server);
+    leave_only_the_journal(data);
+    let journal = data.join("journal.db");
+    let mut bytes = std::fs::read(&journal).expect("the journal is there");
+    let words = b"fish 77 swims";
+    let at = bytes.windows(words.len()).position(|window| window == words).expect("the value is in the file");
+    bytes[at] ^= 1;
+    std::fs::write(&journal, bytes).expect("the journal can be written");
+    let output = run(data, &["recall", QUESTION]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("journal.db") && said.contains("record 77"), "{said}");
 }

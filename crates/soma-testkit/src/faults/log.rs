@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use soma_core::error::Result;
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Place};
-use soma_core::log::{Appended, Bounds, DeadLetter, DeadLetters, EventLog, NewRecord, ReadLimit, Record};
+use soma_core::log::{Appended, Bounds, DeadLetter, DeadLetters, Erasure, EventLog, NewRecord, ReadLimit, Record};
 
 use super::Faults;
 
@@ -39,7 +39,7 @@ impl EventLog for Log {
         self.faults.around("log.wait", self.inner.wait(partition, from)).await
     }
 
-    async fn erase(&self, partition: Partition, items: &[(MemoryId, Offset)]) -> Result<()> {
+    async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()> {
         self.faults.around("log.erase", self.inner.erase(partition, items)).await
     }
 

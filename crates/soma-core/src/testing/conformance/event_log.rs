@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use super::{Check, ensure, ensure_eq, run};
 use crate::event::{Event, codec};
 use crate::ids::{Offset, Place};
-use crate::log::{Appended, EventLog, NewRecord, ReadLimit, Record};
+use crate::log::{Appended, Erasure, EventLog, NewRecord, ReadLimit, Record};
 use crate::testing::sample::{self, created, deleted, event_id, memory_id};
 
 const ALL: ReadLimit = ReadLimit { records: 1_000, bytes: 1 << 20 };
@@ -33,6 +33,7 @@ pub async fn event_log(make: impl AsyncFn() -> Arc<dyn EventLog>) {
         "a wait ends at once when the record is there" => waits_for_the_past,
         "a wait ends when the record comes" => waits_for_the_future,
         "erasing takes the content and leaves the event, and only that of the memory below the offset" => erases,
+        "erasing takes the redriven ones that first lay below the offset, and one alone where it lies" => erases_redriven,
         "erasing twice, or what is not there, changes nothing" => erases_again,
     );
 }
@@ -236,7 +237,7 @@ async fn erases(log: &dyn EventLog) -> Check {
     let places = append(log, &events).await?;
     let (partition, below) = (places[3].partition, places[3].offset);
     let before = everything(log).await?;
-    log.erase(partition, &[(memory_id(1), below)]).await?;
+    log.erase(partition, &[(memory_id(1), Erasure::Below(below))]).await?;
     let after = everything(log).await?;
     ensure_eq!(after.len(), before.len(), "erasing changes the number of records");
     if after == before {
@@ -260,12 +261,43 @@ async fn erases(log: &dyn EventLog) -> Check {
     Ok(())
 }
 
+async fn erases_redriven(log: &dyn EventLog) -> Check {
+    let first = append(log, &[created(1, 1, "secret"), deleted(1, 2)]).await?;
+    let from = |log: &str, offset: u64| {
+        let origin = [
+            (codec::ORIGIN_LOG, log.to_owned()),
+            (codec::ORIGIN_PARTITION, first[0].partition.to_string()),
+            (codec::ORIGIN_OFFSET, offset.to_string()),
+        ];
+        let headers = origin.map(|(name, value)| (name.to_owned(), value.into_bytes())).to_vec();
+        NewRecord { event_id: None, headers, ..sample::record(&created(1, 3, "secret")) }
+    };
+    let own = log.id().as_str();
+    let redriven =
+        vec![from(own, first[0].offset), from(own, first[1].offset + 1), from("another", 0), from("another", 0)];
+    let mut places = Vec::new();
+    for appended in log.append(redriven).await? {
+        match appended {
+            Appended::New(place) => places.push(place),
+            Appended::Existing(_) => return Err("a redriven record was not taken".into()),
+        }
+    }
+    let below = Erasure::Below(first[1].offset);
+    log.erase(first[0].partition, &[(memory_id(1), below), (memory_id(1), Erasure::At(places[3].offset))]).await?;
+    let keeps: Vec<bool> = everything(log).await?.iter().map(|record| holds(record, b"secret")).collect();
+    if keeps[0] {
+        return Ok(()); // A log that cannot erase does nothing.
+    }
+    ensure_eq!(keeps, vec![false, false, false, true, true, false], "which records keep their words");
+    Ok(())
+}
+
 async fn erases_again(log: &dyn EventLog) -> Check {
     let places = append(log, &[created(1, 1, "secret"), deleted(1, 2), created(2, 3, "kept")]).await?;
     let (partition, below) = (places[1].partition, places[1].offset);
-    log.erase(partition, &[(memory_id(1), below)]).await?;
+    log.erase(partition, &[(memory_id(1), Erasure::Below(below))]).await?;
     let once = everything(log).await?;
-    log.erase(partition, &[(memory_id(1), below), (memory_id(9), below)]).await?;
+    log.erase(partition, &[(memory_id(1), Erasure::Below(below)), (memory_id(9), Erasure::Below(below))]).await?;
     log.erase(partition, &[]).await?;
     ensure_eq!(everything(log).await?, once, "erasing again changes a record");
     if let Some(found) = log.find(event_id(1)).await? {

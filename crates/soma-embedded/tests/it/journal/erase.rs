@@ -5,7 +5,7 @@ use std::path::Path;
 
 use soma_core::event::codec;
 use soma_core::ids::{EventId, LogId, MemoryId, Place, Timestamp};
-use soma_core::log::{DeadLetter, DeadLetters, EventLog, NewRecord, Record};
+use soma_core::log::{DeadLetter, DeadLetters, Erasure, EventLog, NewRecord, Record};
 use soma_embedded::journal::Journal;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ async fn erased_content_leaves_the_files_soon_without_closing() {
     assert!(on_disk(folder.path()), "the test can see it");
 
     let before = journal.stats().checkpoints;
-    journal.erase(0, &[(memory(100), 3)]).await.expect("records can be erased");
+    journal.erase(0, &[(memory(100), Erasure::Below(3))]).await.expect("records can be erased");
     emptied(&journal, before).await;
     assert!(!on_disk(folder.path()), "the content is still in a file");
     journal.check().await.expect("the checksums fit the erased records");
@@ -69,7 +69,7 @@ async fn erased_content_leaves_the_files_soon_without_closing() {
     assert!(read[2].header(codec::ERASED).is_none(), "another memory is untouched");
     assert!(read[3].header(codec::ERASED).is_none(), "the offset is exclusive");
 
-    journal.erase(0, &[(memory(100), 3)]).await.expect("records can be erased again");
+    journal.erase(0, &[(memory(100), Erasure::Below(3))]).await.expect("records can be erased again");
     assert_eq!(read_all(&journal).await, read, "repeating it changes nothing");
     let found = journal.find(EventId(Uuid::from_u128(1))).await.expect("the journal can look");
     assert_eq!(found.as_ref(), Some(&read[0]), "an erased event id stays known");
@@ -80,7 +80,7 @@ async fn an_erasure_survives_the_end_of_the_process() {
     let folder = folder();
     let journal = open(folder.path()).expect("an empty folder opens");
     append(&journal, vec![event(1, 100, SECRET)]).await;
-    journal.erase(0, &[(memory(100), 1)]).await.expect("records can be erased");
+    journal.erase(0, &[(memory(100), Erasure::Below(1))]).await.expect("records can be erased");
     drop(journal);
     assert!(!on_disk(folder.path()));
     let journal = open(folder.path()).expect("the journal opens again");
@@ -95,7 +95,7 @@ async fn content_that_a_crash_left_in_the_wal_goes_when_the_journal_is_opened() 
     // A read transaction keeps the WAL from being emptied, as a crash right after the erasure would.
     let reader = rusqlite::Connection::open(folder.path().join("journal.db")).expect("another connection opens");
     reader.execute_batch("BEGIN; SELECT count(*) FROM records").expect("a read transaction begins");
-    journal.erase(0, &[(memory(100), 1)]).await.expect("records can be erased");
+    journal.erase(0, &[(memory(100), Erasure::Below(1))]).await.expect("records can be erased");
     let copy = super::damage::crashed(folder.path());
     assert!(on_disk(copy.path()), "the test can see it");
     drop((reader, journal));
@@ -125,7 +125,7 @@ async fn a_dead_letter_does_not_keep_what_its_record_lost() {
     let elsewhere = Place { log: LogId::new("another"), ..record.place.clone() };
     let other = letter(Record { place: elsewhere, ..record.clone() });
     journal.put(vec![letter(record.clone()), other.clone()]).await.expect("letters can be kept");
-    journal.erase(0, &[(memory(100), 1)]).await.expect("records can be erased");
+    journal.erase(0, &[(memory(100), Erasure::Below(1))]).await.expect("records can be erased");
     let erased = journal.get(&record.place).await.expect("a letter can be read").expect("it is there");
     assert!(!String::from_utf8_lossy(&erased.record.value.expect("a value")).contains(SECRET));
     let kept = journal.get(&other.record.place).await.expect("a letter can be read");

@@ -153,8 +153,10 @@ fn words(world: &World, expected: &Expected<'_>) -> Result<(), String> {
                 format!("a point still says {word}, which was deleted")
             })?;
             let is_behind = |delete: &&Entry| {
-                let kind = delete.event.kind == EventType::Deleted;
-                kind && delete.place.same_partition(place) && delete.place.offset > place.offset
+                // A redriven record counts where it first lay.
+                let behind = |at: &Place| delete.place.same_partition(at) && delete.place.offset > at.offset;
+                let first_lay = entry.place.same_partition(place) && behind(&entry.place);
+                delete.event.kind == EventType::Deleted && (behind(place) || first_lay)
             };
             let record = records.iter().find(|record| record.place == **place);
             let value = record.and_then(|record| record.value.as_deref()).unwrap_or_default();
