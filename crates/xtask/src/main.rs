@@ -7,6 +7,7 @@
 
 mod cargo;
 mod deny;
+mod fuzz;
 mod structure;
 mod tally;
 mod verbs;

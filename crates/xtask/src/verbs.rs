@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::cargo::{self, Result};
 use crate::tally::Tally;
-use crate::{deny, structure};
+use crate::{deny, fuzz, structure};
 
 const USAGE: &str = "usage: cargo x <verb>
 
@@ -15,6 +15,8 @@ const USAGE: &str = "usage: cargo x <verb>
   structure        the rules of the house alone; takes a second
   test [filter]    every test of the workspace; with a filter, those whose name contains it
   bless            write the golden files anew from what the code does
+  fuzz [s]         feed the codec bytes of libFuzzer's choice for so many seconds, 60 unless told; needs a
+                   C++ compiler
   fuzz-http [s]    fuzz the HTTP surface of the real binary from its own OpenAPI document for so many
                    seconds, 120 unless told; needs python3 and a package index
   bench [filter]   the benchmarks
@@ -30,6 +32,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         ["test"] => test(&[]),
         ["test", filter] => test(&[filter]),
         ["bless"] => bless(),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["fuzz-http", rest @ ..] => fuzz_http(rest),
         ["bench"] => bench(&[]),
         ["bench", filter] => bench(&[filter]),

@@ -15,7 +15,7 @@ use soma_core::{Error, Result, json as bounded, limits};
 use super::App;
 use super::access::{Caller, Grant};
 use super::body::{self, Fields};
-use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
+use super::endpoint::{Answer as Told, Endpoint, Param, Right, Verb};
 use super::openapi::schema;
 use super::params::{self, Params, PathId, no_precondition, told};
 use super::problem::Answer;
@@ -74,7 +74,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Verb::Get, "/v1/memories/{id}/history", history)
             .needs(Right::Read)
             .about("history", "the events of one memory", "Oldest first; also of a deleted one, without content.")
-            .takes([told::id()])
+            .takes([told::id(), told::limit()])
+            .takes([Param::query("cursor", "next_cursor of the page before", schema::any_uuid())])
             .takes(told::waits())
             .answers(Told::json(200, "its events", schema::page(schema::of("HistoryEntry"))))
             .fails(&[Code::NotFound, Code::Schema]),

@@ -24,10 +24,13 @@ const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding,
 
 /// What is told about this route.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let answer = schema::answer(json!({
+    let mut answer = schema::answer(json!({
         "hits": { "type": "array", "maxItems": limits::TOP_K_MAX, "items": schema::of("Hit"), "description": "best first" },
         "position": schema::of("Position"),
     }));
+    answer["properties"]["truncated"] = json!({
+        "type": "boolean", "description": "true when further hits were left out because of their size; else absent",
+    });
     vec![
         Endpoint::new(Verb::Post, "/v1/recall", recall)
             .needs(Right::Read)
