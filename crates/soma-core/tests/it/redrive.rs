@@ -81,7 +81,7 @@ fn a_mended_event_is_folded_where_it_first_lay_and_its_letter_is_marked() {
     assert_eq!(became, Became::Appended, "nobody has projected it yet");
     world.project();
     assert_eq!(world.run(world.engine.get(id(1))).expect("the memory").payload["text"], "mended");
-    let history = world.run(world.engine.history(id(1))).expect("a history");
+    let history = world.run(world.engine.history(id(1), None, 100)).expect("a history").items;
     assert_eq!(history[0].place, source);
     let letter = letters(&world).remove(0);
     assert_eq!((letter.redriven_to(), letter.redrives), (Some(to), 1));
@@ -104,7 +104,7 @@ fn a_redriven_event_does_not_overwrite_what_came_after_it() {
     assert!(matches!(item.fate, Fate::Behind), "{item:?}");
     world.project();
     assert_eq!(world.run(world.engine.get(id(1))).expect("the memory").payload, json!("newer"));
-    assert_eq!(world.run(world.engine.history(id(1))).expect("a history").len(), 2);
+    assert_eq!(world.run(world.engine.history(id(1), None, 100)).expect("a history").items.len(), 2);
 }
 
 #[test]
