@@ -295,9 +295,8 @@ impl Worker {
                 Ahead::prepare(&self.projector, self.partition, next, limit).await
             }
         };
-        let (applied, ahead) = tokio::join!(batch::apply(&self.projector, session, &records, embedded), prepare);
-        match applied {
-            Ok(()) => {
+        match batch::apply(&self.projector, session, &records, embedded, prepare).await {
+            Ok(ahead) => {
                 self.ahead = ahead;
                 let most = self.projector.options.batch.records;
                 self.batch_records = (self.batch_records * 2).min(most);

@@ -48,8 +48,8 @@ impl Ahead {
 
 async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
     let entries = letters::decode(projector, records).entries;
-    let live = entries.into_iter().filter(|entry| entry.event.kind != EventType::Deleted);
-    let live = live.filter_map(|entry| Some((entry.event.event_id, entry.event.content?)));
+    let live = entries.iter().map(|entry| &entry.event).filter(|event| event.kind != EventType::Deleted);
+    let live = live.filter_map(|event| Some((event, event.content.as_ref()?)));
     let ours: Vec<_> =
         live.filter(|(_, content)| own_vector(content, projector.embedder.identity()).is_none()).collect();
     let mut embedded = Embedded::default();
@@ -57,7 +57,7 @@ async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
         let payloads: Vec<_> = chunk.iter().map(|(_, content)| &content.payload).collect();
         let vectors = projector.embedder.documents(&payloads).await?;
         for ((event, content), vector) in chunk.iter().zip(vectors) {
-            embedded.keep(*event, content.payload.clone(), vector);
+            embedded.keep(event, &content.payload, vector);
         }
         tokio::task::yield_now().await;
     }

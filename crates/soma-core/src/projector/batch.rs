@@ -15,15 +15,17 @@ use crate::index::Op;
 use crate::log::{Erasure, Record};
 use crate::store::{Advance, LastEvent, Loaded, Staging};
 
-/// Applies a batch and moves the session beyond it. On an error nothing has changed that repeating
-/// the batch would not change in the same way.
-pub(super) async fn apply(
+/// Applies a batch and moves the session beyond it; `beside` runs while the index writes, and its
+/// outcome is the answer. On an error nothing has changed that repeating the batch would not change in
+/// the same way.
+pub(super) async fn apply<T>(
     projector: &Projector,
     session: &mut Session,
     records: &[Record],
     embedded: Embedded,
-) -> Result<(), Failure> {
-    let Some(last) = records.last() else { return Ok(()) };
+    beside: impl Future<Output = Option<T>>,
+) -> Result<Option<T>, Failure> {
+    let Some(last) = records.last() else { return Ok(None) };
     let mut report = Report { records: records.len(), ..Report::default() };
     let decoded = letters::decode(projector, records);
     let mut watch = Watch::start(projector);
@@ -38,8 +40,11 @@ pub(super) async fn apply(
     let rev = staging.stage(&folded.changes).await.map_err(store)?;
     report.records_took += watch.lap();
     set_rev(&mut ops, rev);
+    let mut done = None;
     if let (Some(port), false) = (&projector.index, ops.is_empty()) {
-        port.write(ops).await.map_err(index)?;
+        let (written, beside) = tokio::join!(port.write(ops), beside);
+        written.map_err(index)?;
+        done = beside;
     }
     report.index_took += watch.lap();
 
@@ -54,7 +59,7 @@ pub(super) async fn apply(
     report.both_took = watch.total();
     report.end_to_end = records.iter().map(|record| age(projector, record)).collect();
     projector.observer.projected(session.claim.partition, session.next, &report);
-    Ok(())
+    Ok(done)
 }
 
 /// Moves one record that a store refuses to the dead letters and passes it.

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::embed::{Embedder, Identity};
 use crate::error::Result;
-use crate::event::Content;
+use crate::event::{Content, Event};
 use crate::fold::State;
-use crate::ids::EventId;
+use crate::ids::{EventId, Timestamp};
 use crate::index::{Op, Point};
+use crate::point::Worded;
 
 /// Payloads embedded between two chances for other tasks to run.
 pub(super) const EMBED_CHUNK: usize = 64;
@@ -25,20 +26,30 @@ pub struct Planned {
 
 /// Vectors that were made before they were asked for, by the event that brought each payload.
 #[derive(Debug, Default)]
-pub(super) struct Embedded(HashMap<EventId, (Value, Vec<f32>)>);
+pub(super) struct Embedded(HashMap<EventId, Made>);
+
+#[derive(Debug)]
+struct Made {
+    payload: Value,
+    at: Timestamp,
+    dense: Vec<f32>,
+    worded: Worded,
+}
 
 impl Embedded {
-    /// Keeps the vector of a payload. An event id may come twice with different payloads; one is kept.
-    pub(super) fn keep(&mut self, event: EventId, payload: Value, vector: Vec<f32>) {
-        self.0.insert(event, (payload, vector));
+    /// Keeps the dense vector of an event's payload, and makes the sparse one. An event id may come twice
+    /// with different payloads; one is kept.
+    pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>) {
+        let worded = Worded::of(payload, event.timestamp);
+        self.0.insert(event.event_id, Made { payload: payload.clone(), at: event.timestamp, dense, worded });
     }
 
-    fn take(&mut self, state: &State, content: &Content) -> Option<Vec<f32>> {
-        let (payload, _) = self.0.get(&state.event_id)?;
-        if *payload != content.payload {
+    fn take(&mut self, state: &State, content: &Content) -> Option<(Vec<f32>, Worded)> {
+        let made = self.0.get(&state.event_id)?;
+        if made.payload != content.payload || made.at != state.updated_at {
             return None;
         }
-        self.0.remove(&state.event_id).map(|(_, vector)| vector)
+        self.0.remove(&state.event_id).map(|made| (made.dense, made.worded))
     }
 }
 
@@ -91,17 +102,24 @@ async fn plan_chunk(
         let Some(content) = &state.content else { continue };
         let own = own_vector(content, embedder.identity());
         planned.embeddings_replaced += usize::from(own.is_none() && content.embedding.is_some());
-        let vector = own.or_else(|| embedded.take(state, content));
-        if vector.is_none() {
+        let vectors = match own {
+            Some(dense) => Some((dense, Worded::of(&content.payload, state.updated_at))),
+            None => embedded.take(state, content),
+        };
+        if vectors.is_none() {
             payloads.push(&content.payload);
         }
-        there.push(vector);
+        there.push(vectors);
     }
     let mut made = embedder.documents(&payloads).await?.into_iter();
     let mut there = there.into_iter();
     for state in states {
-        let dense = if state.is_live() { there.next().flatten().or_else(|| made.next()) } else { None };
-        planned.ops.push(match dense.and_then(|dense| Point::of(state, dense)) {
+        let point = match if state.is_live() { there.next() } else { None } {
+            Some(Some((dense, worded))) => Point::with(state, dense, worded),
+            Some(None) => made.next().and_then(|dense| Point::of(state, dense)),
+            None => None,
+        };
+        planned.ops.push(match point {
             Some(point) => Op::Upsert(Box::new(point)),
             None => Op::Delete { id: state.id, rev: state.rev },
         });

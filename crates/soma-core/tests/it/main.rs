@@ -1,6 +1,7 @@
 //! Behaviour of the core through its public interface.
 
 mod admission;
+mod backlog;
 mod codec;
 mod codec_property;
 mod conformance;
