@@ -129,7 +129,7 @@ pub struct PartitionStatus {
 pub struct Status {
     /// By log and partition.
     pub partitions: Vec<PartitionStatus>,
-    /// Dead letters that nobody has dealt with.
+    /// Dead letters that are kept, redriven ones included.
     pub dead_letters: u64,
 }
 

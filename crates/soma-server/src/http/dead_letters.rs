@@ -4,6 +4,7 @@
 //! operators. A redrive tells what would happen unless the request says `apply`.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use serde_json::{Map, Value, json};
@@ -158,8 +159,12 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
 }
 
 /// `GET /v1/dead-letters/{source}`
-pub(super) async fn read(State(app): State<App>, Path(text): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn read(State(app): State<App>, path: std::result::Result<Path<String>, PathRejection>, uri: Uri) -> Answer {
     Params::of(&uri)?.finish("none")?;
+    let Path(text) = path.map_err(|_| {
+        let error = Error::new(Code::BadPosition, "the source in the path is not UTF-8").at("source");
+        error.remedy("write <log>/<partition>@<offset>, or the offset alone")
+    })?;
     let letter = redrive::letter(&app.engine, &source(&app.engine, &text)?).await?;
     Ok(shapes::answer(StatusCode::OK, &Value::Object(raw::whole_letter(&letter))))
 }

@@ -45,7 +45,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                     "events": schema::count("valid events, duplicates left out"),
                     "namespaces": schema::count("that hold memories"),
                     "points": schema::count("in the vector index"),
-                    "dead_letters": schema::count("that nobody has dealt with"),
+                    "dead_letters": schema::count("that were kept, redriven ones included"),
                 })),
             )),
         Endpoint::new(Verb::Get, "/v1/status", status)
@@ -77,7 +77,7 @@ fn state() -> Value {
         "position": schema::of("Position"),
         "paused": { "type": "array", "items": text() },
         "unavailable": { "type": "object", "additionalProperties": text(), "description": "what is away, with the reason" },
-        "dead_letters": schema::count("that nobody has dealt with"),
+        "dead_letters": schema::count("that were kept, redriven ones included"),
         "embedder": schema::answer(json!({
             "name": text(), "revision": text(), "dimensions": schema::count("length of its vectors"),
         })),

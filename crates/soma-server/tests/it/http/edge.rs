@@ -34,6 +34,8 @@ fn bytes_that_are_no_text_are_refused_at_their_parameter() {
     assert!(ask("/v1/memories?namespace=%C3%A9").starts_with("HTTP/1.1 200"));
     let path = ask("/v1/memories/%ff");
     assert!(path.starts_with("HTTP/1.1 422") && path.contains("application/problem+json"), "{path}");
+    let source = ask("/v1/dead-letters/%ff");
+    assert!(source.starts_with("HTTP/1.1 400") && source.contains(r#""field":"source""#), "{source}");
 }
 
 #[test]
