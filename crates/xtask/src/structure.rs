@@ -91,7 +91,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 impl Tree {
-    /// Every text file that git knows or would add.
+    /// Every file that git knows or would add; one that is not text is there, and holds none.
     fn read(root: &Path) -> Result<Self> {
         let list = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -103,9 +103,9 @@ impl Tree {
         }
         let mut files = Vec::new();
         for path in String::from_utf8_lossy(&list.stdout).split('\0').filter(|p| !p.is_empty()) {
-            // A file that was removed but not yet staged is listed and not there; others may be binary.
-            if let Ok(text) = std::fs::read_to_string(root.join(path)) {
-                files.push(File::new(path, &text));
+            // A file that was removed but not yet staged is listed and not there.
+            if let Ok(bytes) = std::fs::read(root.join(path)) {
+                files.push(File::new(path, &String::from_utf8(bytes).unwrap_or_default()));
             }
         }
         Ok(Self { files })

@@ -2,17 +2,20 @@
 //!
 //! Each part is a file of `assets/`, compiled in. Its ETag is a digest of its bytes, so a browser asks again
 //! and gets 304 until the binary changes. The policy lets a page run the scripts and styles of this server
-//! only, none of its own text, and talk to nobody else.
+//! only, none of its own text, and talk to nobody else; and no script may make markup from text, whatever a
+//! memory holds.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use soma_core::error::Code;
 
-use super::endpoint::{Answer, Endpoint, Verb};
+use super::endpoint::{Answer, Endpoint, Param, Verb};
 use super::params;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 /// One file that is compiled in.
 #[derive(Clone, Copy, Debug)]
@@ -25,27 +28,78 @@ pub(super) struct Asset {
     pub(super) text: &'static str,
 }
 
-const ALL: [Asset; 3] = [
-    Asset { path: "/docs", kind: "text/html; charset=utf-8", text: include_str!("assets/docs.html") },
-    Asset { path: "/docs/page.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/docs.js") },
-    Asset { path: "/docs/page.css", kind: "text/css; charset=utf-8", text: include_str!("assets/docs.css") },
+const DOCS: Asset = page("/docs", include_str!("assets/docs.html"));
+const DOCS_PARTS: [Asset; 2] =
+    [script("/docs/page.js", include_str!("assets/docs.js")), style("/docs/page.css", include_str!("assets/docs.css"))];
+
+const UI: Asset = page("/ui", include_str!("assets/ui/ui.html"));
+const UI_PARTS: [Asset; 15] = [
+    style("/ui/ui.css", include_str!("assets/ui/ui.css")),
+    style("/ui/views.css", include_str!("assets/ui/views.css")),
+    script("/ui/api.js", include_str!("assets/ui/api.js")),
+    script("/ui/app.js", include_str!("assets/ui/app.js")),
+    script("/ui/browse.js", include_str!("assets/ui/browse.js")),
+    script("/ui/detail.js", include_str!("assets/ui/detail.js")),
+    script("/ui/dom.js", include_str!("assets/ui/dom.js")),
+    script("/ui/filter.js", include_str!("assets/ui/filter.js")),
+    script("/ui/items.js", include_str!("assets/ui/items.js")),
+    script("/ui/keys.js", include_str!("assets/ui/keys.js")),
+    script("/ui/live.js", include_str!("assets/ui/live.js")),
+    script("/ui/recall.js", include_str!("assets/ui/recall.js")),
+    script("/ui/route.js", include_str!("assets/ui/route.js")),
+    script("/ui/stem.js", include_str!("assets/ui/stem.js")),
+    script("/ui/write.js", include_str!("assets/ui/write.js")),
 ];
+
+const fn page(path: &'static str, text: &'static str) -> Asset {
+    Asset { path, kind: "text/html; charset=utf-8", text }
+}
+
+const fn script(path: &'static str, text: &'static str) -> Asset {
+    Asset { path, kind: "text/javascript; charset=utf-8", text }
+}
+
+const fn style(path: &'static str, text: &'static str) -> Asset {
+    Asset { path, kind: "text/css; charset=utf-8", text }
+}
 
 /// What is told about these routes.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let endpoint = |asset: Asset| {
-        let id = match asset.path {
-            "/docs" => "docs",
-            "/docs/page.js" => "docsScript",
-            _ => "docsStyle",
-        };
-        Endpoint::new(Verb::Get, asset.path, async move |headers: HeaderMap| serve(asset, &headers))
-            .about(id, "a page to read and try this API", "Served from the binary, without any outside asset.")
-            .takes([params::told::if_none_match()])
-            .answers(Answer::text("a part of the page", &[asset.kind]).with("ETag", "a digest of its bytes"))
-            .answers(Answer::empty(304, "it is the one that If-None-Match names").with("ETag", "a digest of its bytes"))
+    let docs = "a page to read and try this API";
+    let ui = "a page to look at memories";
+    vec![
+        whole("/docs", DOCS).about("docs", docs, "Served from the binary, without any outside asset."),
+        parts("/docs/{part}", &DOCS_PARTS).about("docsPart", docs, "What the page consists of."),
+        whole("/ui", UI).about("ui", ui, "Served from the binary, without any outside asset. It holds no data itself."),
+        parts("/ui/{part}", &UI_PARTS).about("uiPart", ui, "What the page consists of."),
+    ]
+}
+
+/// A route that serves one page.
+fn whole(path: &'static str, asset: Asset) -> Endpoint {
+    let endpoint = Endpoint::new(Verb::Get, path, async move |headers: HeaderMap| serve(asset, &headers));
+    told(endpoint, &[asset.kind])
+}
+
+/// A route that serves what a page consists of.
+fn parts(path: &'static str, all: &'static [Asset]) -> Endpoint {
+    let names: Vec<&str> = all.iter().filter_map(|part| part.path.rsplit('/').next()).collect();
+    let mut kinds: Vec<&str> = all.iter().map(|part| part.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let handler = async move |uri: Uri, headers: HeaderMap| match all.iter().find(|part| part.path == uri.path()) {
+        Some(part) => serve(*part, &headers),
+        None => super::no_route(uri).await.into_response(),
     };
-    ALL.into_iter().map(endpoint).collect()
+    let part = Param::path("part", "its name", json!({ "type": "string", "enum": names }));
+    told(Endpoint::new(Verb::Get, path, handler).takes([part]), &kinds).fails(&[Code::NotFound])
+}
+
+fn told(endpoint: Endpoint, kinds: &[&'static str]) -> Endpoint {
+    endpoint
+        .takes([params::told::if_none_match()])
+        .answers(Answer::text("its text", kinds).with("ETag", "a digest of its bytes"))
+        .answers(Answer::empty(304, "it is the one that If-None-Match names").with("ETag", "a digest of its bytes"))
 }
 
 /// The file, or 304 when the caller has it.

@@ -54,7 +54,7 @@ const form = (method, path, operation) => {
   const body = operation.requestBody
     ? make("textarea", { "aria-label": "body", spellcheck: "false" }) : null;
   if (body) body.value = JSON.stringify(example(operation.requestBody.content["application/json"].schema), null, 2);
-  const answer = make("pre", { hidden: "", "aria-live": "polite" });
+  const answer = make("pre", { hidden: "", tabindex: "0", "aria-live": "polite" });
   const send = make("button", { type: "button" }, "send");
   send.addEventListener("click", async () => {
     let target = path;

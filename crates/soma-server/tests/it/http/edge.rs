@@ -47,6 +47,8 @@ fn a_foreign_host_reaches_no_route_of_any_port() {
         (server.authority(), "/readyz"),
         (server.authority(), "/openapi.json"),
         (server.authority(), "/docs"),
+        (server.authority(), "/ui"),
+        (server.authority(), "/ui/app.js"),
         (&*metrics, "/metrics"),
         (&*metrics, "/readyz"),
     ] {
@@ -84,7 +86,7 @@ fn a_request_that_never_arrives_does_not_hold_up_the_end() {
 fn what_the_caller_holds_already_is_not_sent_again() {
     let server = Server::start();
     server.post("/v1/memories?wait=stored", &json!({ "id": ID, "payload": 1 }));
-    for target in [format!("/v1/memories/{ID}"), "/docs".to_owned(), "/docs/page.js".to_owned()] {
+    for target in [format!("/v1/memories/{ID}"), "/docs".to_owned(), "/ui/app.js".to_owned()] {
         let first = server.get(&target);
         let etag = first.header("etag").to_owned();
         for held in [etag.clone(), format!("\"x\", W/{etag}"), "*".to_owned()] {
@@ -95,16 +97,64 @@ fn what_the_caller_holds_already_is_not_sent_again() {
     }
 }
 
+/// Every page with the parts that the document says it has.
+fn parts(server: &Server) -> Vec<String> {
+    let document = server.get("/openapi.json").json();
+    let mut all = Vec::new();
+    for page in ["/docs", "/ui"] {
+        let names = &document["paths"][format!("{page}/{{part}}")]["get"]["parameters"][0]["schema"]["enum"];
+        let names = names.as_array().expect("the parts of a page are named");
+        assert!(!names.is_empty(), "{page} has no parts");
+        all.push(page.to_owned());
+        all.extend(names.iter().map(|name| format!("{page}/{}", name.as_str().expect("a name"))));
+    }
+    all
+}
+
 #[test]
-fn the_page_loads_nothing_from_elsewhere_and_runs_no_text_of_its_own() {
+fn pages_load_nothing_from_elsewhere_run_no_text_of_their_own_and_make_no_markup() {
     let server = Server::start();
-    for target in ["/docs", "/docs/page.js", "/docs/page.css"] {
-        let part = server.get(target);
-        assert_eq!((part.status, part.header("x-content-type-options")), (200, "nosniff"));
+    for target in parts(&server) {
+        let part = server.get(&target);
+        assert_eq!((part.status, part.header("x-content-type-options")), (200, "nosniff"), "{target}");
         let policy = part.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-        assert!(!part.text.contains("://") && !part.text.contains("innerHTML"), "{target} names another place");
+        assert!(policy.ends_with("require-trusted-types-for 'script'"), "{policy}");
+        for word in ["://", "innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("] {
+            assert!(!part.text.contains(word), "{target} has {word}");
+        }
     }
-    let page = server.get("/docs").text;
-    assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains(" onclick="), "{page}");
+    for page in ["/docs", "/ui"] {
+        let text = server.get(page).text;
+        assert!(!text.contains(" style=") && !text.contains("<style") && !text.contains(" onclick="), "{text}");
+    }
+}
+
+#[test]
+fn a_page_asks_for_nothing_that_is_not_there() {
+    let server = Server::start();
+    let served = parts(&server);
+    for target in &served {
+        let text = server.get(target).text;
+        let folder = if target.starts_with("/ui") { "/ui/" } else { "/docs/" };
+        let quoted = text.split('"').skip(1).step_by(2);
+        let asked = quoted.filter_map(|name| name.strip_prefix("./").or_else(|| name.strip_prefix(folder)));
+        for name in asked {
+            assert!(served.contains(&format!("{folder}{name}")), "{target} asks for {name}");
+        }
+    }
+    for target in ["/ui/none.js", "/ui/", "/docs/ui.css", "/ui/%75i.css"] {
+        assert_eq!(server.get(target).status, 404, "{target}");
+    }
+}
+
+#[test]
+fn a_page_is_open_where_memories_need_a_token() {
+    let server = Server::start_with(&[("SOMA_API_TOKEN", "a-token-of-the-tests")]);
+    let ask = |target: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        raw(server.authority(), head.as_bytes())
+    };
+    assert!(ask("/ui").starts_with("HTTP/1.1 200") && ask("/ui/app.js").starts_with("HTTP/1.1 200"));
+    assert!(ask("/v1/status").starts_with("HTTP/1.1 401"));
 }

@@ -18,7 +18,11 @@ fn operations(document: &Value) -> impl Iterator<Item = (String, String, &Value)
     paths.iter().flat_map(|(path, item)| {
         let methods = item.as_object().expect("a path has methods");
         methods.iter().map(move |(method, operation)| {
-            (method.to_uppercase(), path.replace("{id}", ID).replace("{source}", "0"), operation)
+            (
+                method.to_uppercase(),
+                path.replace("{id}", ID).replace("{source}", "0").replace("{part}", "none"),
+                operation,
+            )
         })
     })
 }
