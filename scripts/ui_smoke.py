@@ -19,6 +19,12 @@ ANSWER = "Last dive of the season and the visibility was nine metres."
 def a_newcomer_is_told_what_to_do(world):
     page = world.open("#/browse?ns=nothing-here")
     expect(page.locator("#browse-empty pre")).to_contain_text("curl")
+    world.api("POST", "/v1/memories", {"namespace": "nothing-here", "payload": {"text": "a first one"}})
+    expect(page.locator("#browse-items .item:not(.ghost)")).to_contain_text("a first one", timeout=20_000)
+    written = world.api("GET", "/v1/memories?namespace=nothing-here")["items"][0]["id"]
+    world.api("DELETE", f"/v1/memories/{written}?wait=stored")
+    page.keyboard.press("r")
+    expect(page.locator("#browse-empty pre")).to_contain_text("curl")
     page.keyboard.press("2")
     expect(page.locator("#recall-empty pre")).to_contain_text("/v1/recall")
     page.keyboard.press("3")
@@ -280,6 +286,14 @@ def narrow_and_enlarged_pages_do_not_scroll_sideways(world):
             assert width[0] <= width[1], (name, target, width)
             world.shoot(page, f"{name}-{number}")
             page.context.close()
+        page = world.open(path="/docs", **options)
+        page.locator("details.route").first.wait_for()
+        page.locator("#recall summary").click()
+        page.locator("#recall textarea").wait_for()
+        width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width[0] <= width[1], (name, "/docs", width)
+        world.shoot(page, f"{name}-docs")
+        page.context.close()
 
 
 def both_schemes_are_readable(world):

@@ -109,6 +109,7 @@ const start = async () => {
     n: () => write.remember(current().params.ns),
     s: () => { byId("namespace").focus(); byId("namespace").select(); },
     x: () => detail.current() && write.forget(detail.current()),
+    r: () => render({ anew: true }),
     p: () => current().view === "live" && live.pause(),
     Escape: () => detail.close(current()),
   });
@@ -116,7 +117,7 @@ const start = async () => {
   write.start(changed);
   browse.start(current);
   recall.start(current);
-  live.start(current);
+  live.start(current, (state) => state.view === "browse" && browse.moved(state));
   await namespaces();
   window.addEventListener("hashchange", () => render());
   render();

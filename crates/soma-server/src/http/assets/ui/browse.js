@@ -15,7 +15,7 @@ const empty = (state) => {
   const { ns, filter } = state.params;
   if (filter) return emptyNode("Nothing matches", "No memory of this namespace passes the filter. Change it, or empty it.");
   return emptyNode(`“${ns}” holds no memories yet`,
-    "Press n to remember something, or write from a terminal; it shows up here at once.",
+    "Press n to remember something, or write from a terminal; it shows up here in a few seconds.",
     curl("/v1/memories?wait=stored", { namespace: ns, payload: { text: "the lamp is in the attic" } }));
 };
 
@@ -64,6 +64,11 @@ export const show = (state, { anew = false } = {}) => {
   shown = wanted;
   byId("browse-items").replaceChildren(...Array.from({ length: 3 }, () => make("li", { class: "item ghost", "aria-hidden": "true" })));
   load(state, null);
+};
+
+/// Something was written: a list that shows nothing yet looks again.
+export const moved = (state) => {
+  if (byId("browse-items").children.length === 0) show(state, { anew: true });
 };
 
 /// Connects the controls.

@@ -12,6 +12,8 @@ const ARRIVALS = 15;
 
 const samples = [];
 let current;
+let moved;
+let passed = null;
 let last = { end: null, letters: null, arrivals: "", open: new Set() };
 let paused = false;
 let timer = 0;
@@ -127,6 +129,9 @@ const look = async (state) => {
   const status = await call("GET", "/v1/status");
   const lag = sum(status.partitions, "lag");
   const end = sum(status.partitions, "end");
+  const next = sum(status.partitions, "next");
+  if (passed !== null && passed !== next) moved(state);
+  passed = next;
   samples.push({ at: performance.now(), lag, end });
   if (samples.length > SAMPLES) samples.shift();
   const word = ready.status === "ready" ? (lag ? `lag ${lag.toLocaleString()}` : "ready") : ready.status;
@@ -137,7 +142,6 @@ const look = async (state) => {
   tiles(ready, status, stats?.memories === undefined ? null : stats);
   chart();
   table(status.partitions);
-  const next = sum(status.partitions, "next");
   if (last.end !== next) await arrivals(state);
   if (last.letters !== status.dead_letters || last.end === null) await letters();
   last.end = next;
@@ -180,9 +184,9 @@ export const pause = () => {
   if (!paused) tick();
 };
 
-/// Connects the controls.
-export const start = (where) => {
-  current = where;
+/// Connects the controls; `then` is told when the stores have moved on.
+export const start = (where, then) => {
+  [current, moved] = [where, then];
   byId("live-pause").addEventListener("click", pause);
   byId("live-all").addEventListener("change", show);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });
