@@ -19,6 +19,7 @@ mod history;
 mod import;
 mod list;
 mod manual;
+mod mcp;
 mod openapi;
 mod output;
 mod recall;
@@ -111,6 +112,8 @@ enum Command {
     Config,
     /// Show how far everything is: counts, lag, what is paused.
     Status,
+    /// Serve the memory to an agent as tools: the Model Context Protocol on standard input and output.
+    Mcp(mcp::Flags),
     /// Ask a server whether it is ready.
     Health,
     /// Print the OpenAPI document of the HTTP API.
@@ -153,6 +156,9 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
     if let Command::Up(up) = &command {
         up.add_to(&mut flags);
     }
+    if let Command::Mcp(mcp) = &command {
+        mcp.add_to(&mut flags);
+    }
     let loaded = load(Source::of_process(flags, !global.no_env_file));
     if let Command::Doctor(flags) = command {
         return doctor::run(loaded, flags, out);
@@ -179,6 +185,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Backup(flags) => backup::run(&config, &flags, out),
         Command::Restore(flags) => restore::run(&config, &flags, out),
         Command::Dlq(flags) => dlq::run(&config, flags, out),
+        Command::Mcp(_) => mcp::run(config),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
         Command::Export(flags) => export::run(&config, &flags, out),

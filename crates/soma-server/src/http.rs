@@ -12,6 +12,7 @@ mod events;
 pub(crate) mod health;
 mod list;
 pub(crate) mod local;
+mod mcp;
 mod memories;
 mod openapi;
 mod params;
@@ -28,10 +29,10 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::MethodRouter;
+use axum::{Extension, Router};
 use soma_core::Error;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
@@ -88,6 +89,7 @@ fn endpoints() -> Vec<Endpoint> {
         list::endpoints(),
         events::endpoints(),
         recall::endpoints(),
+        mcp::endpoints(),
         status::endpoints(),
         verify::endpoints(),
         dead_letters::endpoints(),
@@ -106,7 +108,12 @@ pub(crate) fn document(config: &Config) -> serde_json::Value {
 
 /// All routes of the API port.
 pub(crate) fn router(app: App, keeper: &Arc<Gatekeeper>) -> Router {
-    let endpoints = endpoints();
+    let door = mcp::Door::new(&app);
+    routes(app, keeper, endpoints()).layer(Extension(door))
+}
+
+/// These routes, without what `/mcp` needs besides: it asks them itself.
+fn routes(app: App, keeper: &Arc<Gatekeeper>, endpoints: Vec<Endpoint>) -> Router {
     watch::expect_routes(&app.metrics, &endpoints);
     let metrics = Arc::clone(&app.metrics);
     let mut paths: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();

@@ -4,12 +4,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::logging::{Format, Logging};
 
-/// What a dependency logs that tells its users nothing, unless it is asked for by name.
-const CHATTY: &str = "qdrant_edge";
+/// What dependencies log that tells their users nothing, or holds what they sent, unless it is asked for by name.
+const CHATTY: [&str; 2] = ["qdrant_edge", "rmcp"];
 
 /// Starts it, panics included; a second call changes nothing.
 pub(crate) fn start(logging: &Logging) {
-    let quiet = if logging.filter.contains(CHATTY) { String::new() } else { format!(",{CHATTY}=error") };
+    let unasked = CHATTY.iter().filter(|name| !logging.filter.contains(**name));
+    let quiet: String = unasked.map(|name| format!(",{name}=error")).collect();
     let filter = EnvFilter::new(format!("{}{quiet}", logging.filter));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match logging.format {

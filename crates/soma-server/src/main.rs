@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod http;
 mod logging;
+mod mcp;
 mod metrics;
 mod observe;
 mod raw;

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::http::health::{Health, Phase};
+pub(super) use crate::http::local::encoded;
 use crate::http::local::{Local, Reply};
 use crate::metrics::Metrics;
 use crate::observe::Told;
@@ -124,7 +125,7 @@ impl Client {
             Self::Remote(remote) => remote.call(call)?,
             Self::Here(here) => here.call(call)?,
         };
-        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(problem(reply.status, &reply.body)) }
+        reply.success()
     }
 
     /// Ends what was begun here.
@@ -150,28 +151,6 @@ pub(super) fn data_dir<'a>(config: &'a Config, doing: &str) -> Result<&'a Path> 
             .remedy("leave --url and SOMA_URL out, on the machine that has the directory"));
     }
     Ok(&config.embedded.data_dir)
-}
-
-/// A text as it may stand in a path or a query string.
-pub(super) fn encoded(text: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-/// The error that a problem describes.
-pub(super) fn problem(status: u16, body: &Value) -> Error {
-    let member = |name: &str| body.get(name).and_then(Value::as_str);
-    let code = member("code").and_then(|text| Code::ALL.iter().copied().find(|code| code.as_str() == text));
-    let code = code.unwrap_or(match status {
-        404 => Code::NotFound,
-        500.. => Code::Unavailable,
-        _ => Code::BadRequest,
-    });
-    let detail = member("detail").map_or_else(|| format!("the server answered with status {status}"), str::to_owned);
-    let mut error = Error::new(code, detail);
-    error.field = member("field").map(str::to_owned);
-    error.remedy = member("remedy").map(str::to_owned);
-    error
 }
 
 /// The data directory, opened in this process.

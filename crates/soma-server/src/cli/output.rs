@@ -7,6 +7,8 @@ use std::io::Write as _;
 use serde_json::{Map, Value, json};
 use soma_core::Error;
 
+pub(super) use crate::mcp::shown::words as payload;
+
 /// Where and how a command prints.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
@@ -68,17 +70,6 @@ impl Output {
             members.insert("remedy".into(), remedy.clone().into());
         }
         eprintln!("{}", json!({ "error": members }));
-    }
-}
-
-/// A memory's payload as people read it: its text, or its JSON.
-pub(super) fn payload(payload: &Value) -> String {
-    let text = ["text", "content", "task"].iter().find_map(|name| payload.get(name)?.as_str());
-    let actor = ["actor", "speaker", "role", "user"].iter().find_map(|name| payload.get(name)?.as_str());
-    match (text, actor) {
-        (Some(text), Some(actor)) => format!("{actor}: {text}"),
-        (Some(text), None) => text.to_owned(),
-        (None, _) => payload.as_str().map_or_else(|| payload.to_string(), str::to_owned),
     }
 }
 

@@ -30,7 +30,8 @@ use super::endpoint::Right;
 use super::problem::Problem;
 use crate::config::api::{Access, Api};
 pub(crate) use grant::{Caller, Grant};
-use rate::{Limiter, Who};
+use rate::Limiter;
+pub(crate) use rate::Who;
 use tokens::Key;
 
 /// How often the file of tokens is looked at.
@@ -49,6 +50,8 @@ enum Strangers {
     Loopback,
     /// Everybody.
     Welcome,
+    /// Whoever was let in before: the request comes from this process and says who calls.
+    Vouched,
 }
 
 /// Decides about every request.
@@ -82,8 +85,17 @@ impl Gatekeeper {
 
     /// One that lets everybody in: for calls within the process.
     pub(crate) fn open() -> Arc<Self> {
+        Self::within(Strangers::Welcome)
+    }
+
+    /// One that takes the word of this process for who calls, and holds every route against its rights.
+    pub(crate) fn vouched() -> Arc<Self> {
+        Self::within(Strangers::Vouched)
+    }
+
+    fn within(strangers: Strangers) -> Arc<Self> {
         let (keys, limiter) = (RwLock::default(), None);
-        Arc::new(Self { strangers: Strangers::Welcome, own: None, file: None, keys, limiter })
+        Arc::new(Self { strangers, own: None, file: None, keys, limiter })
     }
 
     /// Reads the file of tokens, if there is one.
@@ -135,6 +147,7 @@ impl Gatekeeper {
         let address = peer.map_or(Who::Others, Who::Address);
         match self.strangers {
             Strangers::Welcome => (Ok(Arc::new(Grant::all())), address),
+            Strangers::Vouched => (Err(Error::new(Code::Internal, "nobody says who calls")), Who::Others),
             Strangers::Loopback => (only_this_machine(headers).map(|()| Arc::new(Grant::all())), address),
             Strangers::Refused => {
                 let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
@@ -169,11 +182,18 @@ pub(crate) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
         // Probes and documents need no token, but a page of another host gets nothing either.
         return match gate.keeper.strangers {
             Strangers::Loopback => local_only(request, next).await,
-            Strangers::Refused | Strangers::Welcome => next.run(request).await,
+            Strangers::Refused | Strangers::Welcome | Strangers::Vouched => next.run(request).await,
         };
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let (grant, who) = gate.keeper.admit(request.headers(), peer);
+    let vouched = match gate.keeper.strangers {
+        Strangers::Vouched => request.extensions().get::<Caller>().cloned(),
+        Strangers::Refused | Strangers::Loopback | Strangers::Welcome => None,
+    };
+    let (grant, who) = match vouched {
+        Some(Caller(grant)) => (Ok(grant), Who::Others),
+        None => gate.keeper.admit(request.headers(), peer),
+    };
     if let Some(limiter) = &gate.keeper.limiter
         && let Err(seconds) = limiter.count(who)
     {
@@ -185,6 +205,7 @@ pub(crate) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     match grant.and_then(|grant| grant.may(gate.right).map(|()| grant)) {
         Ok(grant) => {
             request.extensions_mut().insert(Caller(grant));
+            request.extensions_mut().insert(who);
             next.run(request).await
         }
         Err(error) => Problem(error).into_response(),
@@ -211,6 +232,11 @@ fn without_scheme(origin: &[u8]) -> &[u8] {
 fn only_this_machine(headers: &HeaderMap) -> Result<()> {
     this_machine("Host", headers.get(header::HOST).map(|v| v.as_bytes()))?;
     this_machine("Origin", headers.get(header::ORIGIN).map(|v| without_scheme(v.as_bytes())))
+}
+
+/// Whether an `Origin` is this machine.
+pub(super) fn is_this_machine(origin: &[u8]) -> bool {
+    this_machine("Origin", Some(without_scheme(origin))).is_ok()
 }
 
 fn this_machine(header: &str, authority: Option<&[u8]>) -> Result<()> {

@@ -159,7 +159,11 @@ pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
 }
 
 /// `GET /v1/dead-letters/{source}`
-pub(super) async fn read(State(app): State<App>, path: std::result::Result<Path<String>, PathRejection>, uri: Uri) -> Answer {
+pub(super) async fn read(
+    State(app): State<App>,
+    path: std::result::Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Answer {
     Params::of(&uri)?.finish("none")?;
     let Path(text) = path.map_err(|_| {
         let error = Error::new(Code::BadPosition, "the source in the path is not UTF-8").at("source");

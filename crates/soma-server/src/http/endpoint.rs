@@ -101,6 +101,12 @@ impl Endpoint {
         self
     }
 
+    /// Keeps it out of the OpenAPI document: it speaks a protocol that describes itself.
+    pub(super) const fn apart(mut self) -> Self {
+        self.doc.apart = true;
+        self
+    }
+
     /// Adds parameters.
     pub(super) fn takes(mut self, params: impl IntoIterator<Item = Param>) -> Self {
         self.doc.params.extend(params);
@@ -134,6 +140,8 @@ impl Endpoint {
 /// What is told about an endpoint.
 #[derive(Default)]
 pub(super) struct Doc {
+    /// Whether the OpenAPI document leaves it out.
+    pub(super) apart: bool,
     pub(super) id: &'static str,
     pub(super) summary: &'static str,
     pub(super) about: String,

@@ -42,7 +42,7 @@ pub(super) struct Facts {
 /// The whole document, its keys in order.
 pub(super) fn document(endpoints: &[Endpoint], facts: Facts) -> Value {
     let mut items: BTreeMap<&str, PathItem> = BTreeMap::new();
-    for endpoint in endpoints {
+    for endpoint in endpoints.iter().filter(|endpoint| !endpoint.doc.apart) {
         let item = PathItem::new(method(endpoint.verb), operation(endpoint));
         match items.get_mut(endpoint.path) {
             Some(known) => known.merge_operations(item),
@@ -61,7 +61,7 @@ pub(super) fn document(endpoints: &[Endpoint], facts: Facts) -> Value {
     let info = InfoBuilder::new()
         .title("SomaFractalMemory")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("A memory for agents in which the event log is the truth."))
+        .description(Some(ABOUT))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()));
     let tags = TAGS.iter().map(|(name, about)| TagBuilder::new().name(*name).description(Some(*about)).build());
     let api = OpenApiBuilder::new()
@@ -72,6 +72,9 @@ pub(super) fn document(endpoints: &[Endpoint], facts: Facts) -> Value {
         .build();
     sorted(serde_json::to_value(&api).expect("the document is made of texts and numbers"))
 }
+
+const ABOUT: &str = "A memory for agents in which the event log is the truth. `POST /mcp` speaks the Model Context \
+                     Protocol besides, which describes itself (`tools/list`), and is left out here.";
 
 const TAGS: [(&str, &str); 3] = [
     ("read", "see memories; needs the right `read`"),

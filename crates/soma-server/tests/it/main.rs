@@ -10,6 +10,7 @@ mod document;
 mod examples;
 mod harness;
 mod http;
+mod mcp;
 mod metrics;
 mod process;
 mod restart;

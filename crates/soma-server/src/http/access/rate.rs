@@ -15,7 +15,7 @@ const CALLERS_MAX: usize = 65_536;
 
 /// By what a caller is told from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Who {
+pub(crate) enum Who {
     /// A token, by its hash.
     Token([u8; 32]),
     /// An address, for those without one.
