@@ -10,6 +10,7 @@ mod config;
 mod dlq;
 mod doctor;
 mod dump;
+mod eval;
 mod exit;
 mod export;
 mod forget;
@@ -108,6 +109,8 @@ enum Command {
     Dump(dump::Flags),
     /// Look at what was refused, and give it another chance.
     Dlq(dlq::Flags),
+    /// Measure how often recall finds what answers a question, on data of your own.
+    Eval(eval::Flags),
     /// Show every setting with its origin.
     Config,
     /// Show how far everything is: counts, lag, what is paused.
@@ -190,6 +193,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Openapi => openapi::run(&config, out),
         Command::Export(flags) => export::run(&config, &flags, out),
         Command::Dump(flags) => dump::run(&config, &flags),
+        Command::Eval(flags) => eval::run(&config, &flags, out),
         Command::Completions(_) | Command::Man(_) | Command::Doctor(_) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -19,7 +19,7 @@ use soma_core::{Error, Result};
 pub(crate) use source::{Origin, Setting, Source};
 
 /// Everything that the process can be told from outside.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The HTTP API.
     pub api: api::Api,

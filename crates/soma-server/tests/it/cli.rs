@@ -4,6 +4,7 @@ mod backup;
 mod dlq;
 mod doctor;
 mod dump;
+mod eval;
 mod export;
 mod manual;
 mod selecting;

@@ -1,0 +1,197 @@
+//! `soma eval`: how often recall finds what answers a question, on a data set of the reader's own.
+//!
+//! Every memory goes in as an event and every question through recall, as users do it: over the HTTP
+//! surface, in a fresh directory that is removed afterwards, or on a server that is named, where the
+//! namespaces of the data set are deleted afterwards. Nothing is measured offline.
+//!
+//! A question counts by the share of its relevant memories among the first k hits (R@k), and by
+//! whether any of them is there (any@k). A question without relevant memories is not asked.
+
+mod lines;
+mod locomo;
+mod score;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use soma_core::clock::Clock as _;
+use soma_core::error::Code;
+use soma_core::{Error, Result, json as bounded, limits};
+
+use super::client::{Call, Client, encoded};
+use super::output::Output;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use score::{Asked, Scores};
+
+/// At which ranks hits are counted.
+const RANKS: [usize; 4] = [1, 5, 10, 20];
+
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    #[command(subcommand)]
+    set: Data,
+    /// hybrid, dense or lexical.
+    #[arg(long, global = true, default_value = "hybrid")]
+    mode: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Data {
+    /// Conversations of LoCoMo (Maharana et al. 2024), in the JSON file that its authors publish.
+    Locomo {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Any memories and questions, as lines of JSON.
+    Jsonl {
+        /// Memories: {"id", "payload", "namespace"?} on each line; the id is a name of your own.
+        corpus: PathBuf,
+        /// Questions: {"query", "relevant": [ids], "namespace"?, "category"?} on each line.
+        queries: PathBuf,
+    },
+}
+
+/// What is asked about what.
+#[derive(Debug, Default)]
+struct Set {
+    memories: Vec<Memory>,
+    questions: Vec<Question>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// How the data set names it, unique in its namespace.
+    name: String,
+    namespace: String,
+    payload: Value,
+}
+
+#[derive(Debug)]
+struct Question {
+    namespace: String,
+    text: String,
+    /// Names of memories.
+    relevant: Vec<String>,
+    category: String,
+}
+
+pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
+    let (kind, set) = match &flags.set {
+        Data::Locomo { file } => ("locomo", locomo::read(&content(file)?)?),
+        Data::Jsonl { corpus, queries } => ("jsonl", lines::read(&content(corpus)?, &content(queries)?)?),
+    };
+    let fresh = match config.client.url {
+        Some(_) => None,
+        None => Some(
+            tempfile::tempdir()
+                .map_err(|error| Error::new(Code::Unavailable, "no temporary directory can be made").because(error))?,
+        ),
+    };
+    let client = match &fresh {
+        None => Client::connect(config)?,
+        Some(dir) => {
+            let mut here = config.clone();
+            here.embedded.data_dir = dir.path().to_owned();
+            Client::here(&here)?
+        }
+    };
+    let measured = measure(&client, &set, &flags.mode);
+    let removed = if fresh.is_none() { remove(&client, &set) } else { Ok(()) };
+    client.close()?;
+    let scores = measured?;
+    removed?;
+    let embedder = format!("hash with {} dimensions", config.embedder.dims);
+    let answer = json!({
+        "set": kind,
+        "memories": set.memories.len(),
+        "questions": scores.asked(),
+        "skipped": set.questions.len() - scores.asked(),
+        "mode": flags.mode,
+        "embedder": embedder,
+        "scores": scores.to_json(),
+    });
+    out.result(&answer, || scores.table(&format!("{kind}, {}, {}", flags.mode, embedder)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn content(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file)
+        .map_err(|error| Error::new(Code::BadRequest, format!("{} cannot be read", file.display())).because(error))
+}
+
+/// Writes every memory, waits until recall sees them, and asks every question.
+fn measure(client: &Client, set: &Set, mode: &str) -> Result<Scores> {
+    let ids = write(client, &set.memories)?;
+    let most = RANKS.iter().copied().max().unwrap_or(1);
+    let clock = SystemClock::new();
+    let mut scores = Scores::default();
+    for question in &set.questions {
+        let named = question.relevant.iter().map(|name| (question.namespace.as_str(), name.as_str()));
+        let relevant: Vec<&String> = named.filter_map(|name| ids.get(&name)).collect();
+        if relevant.is_empty() {
+            continue;
+        }
+        let body = json!({
+            "namespace": question.namespace, "query": question.text, "top_k": most, "mode": mode,
+        });
+        let start = clock.elapsed();
+        let answer = client.call(&Call::post("/v1/recall", body))?;
+        let took = clock.elapsed().saturating_sub(start);
+        let hits = answer.get("hits").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let ranks = hits.iter().enumerate().filter_map(|(rank, hit)| {
+            let id = hit.get("id").and_then(Value::as_str)?;
+            relevant.iter().any(|wanted| *wanted == id).then_some(rank + 1)
+        });
+        scores.add(Asked { category: &question.category, relevant: relevant.len(), ranks: ranks.collect(), took });
+    }
+    Ok(scores)
+}
+
+type Ids<'a> = HashMap<(&'a str, &'a str), String>;
+
+fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
+    let mut ids = Ids::with_capacity(memories.len());
+    let mut position = None;
+    for chunk in memories.chunks(limits::BATCH_ITEMS_MAX) {
+        let items = chunk.iter().map(|memory| json!({"namespace": memory.namespace, "payload": memory.payload}));
+        let answer = client.call(&Call::post("/v1/memories/batch", items.collect()))?;
+        let items = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (memory, item) in chunk.iter().zip(items) {
+            let Some(id) = item.get("id").and_then(Value::as_str) else {
+                let why = item.get("error").map(Value::to_string).unwrap_or_default();
+                let what = format!("memory {} of namespace {} was refused: {why}", memory.name, memory.namespace);
+                return Err(Error::new(Code::BadRequest, what));
+            };
+            if ids.insert((&memory.namespace, &memory.name), id.to_owned()).is_some() {
+                let what = format!("two memories of namespace {} are named {}", memory.namespace, memory.name);
+                return Err(Error::new(Code::BadRequest, what).remedy("give each its own name"));
+            }
+        }
+        position = answer.get("position").cloned();
+    }
+    while !client.wait_for(position.as_ref())? {
+        tracing::info!("waiting until the stores show the data set");
+    }
+    Ok(ids)
+}
+
+/// Deletes the namespaces of the data set.
+fn remove(client: &Client, set: &Set) -> Result<()> {
+    let mut namespaces: Vec<&str> = set.memories.iter().map(|memory| memory.namespace.as_str()).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    for namespace in namespaces {
+        let answer = client.call(&Call::delete(&format!("/v1/memories?namespace={}", encoded(namespace))))?;
+        client.wait_for(answer.get("position"))?;
+    }
+    Ok(())
+}
+
+/// An object of a data set.
+fn object(bytes: &[u8], what: &str) -> Result<Value> {
+    bounded::parse(bytes).map_err(|error| Error::new(error.code, format!("{what}: {}", error.message)))
+}
