@@ -7,8 +7,9 @@
 //! A question counts by the share of its relevant memories among the first k hits (R@k), and by
 //! whether any of them is there (any@k). A question without relevant memories is not asked.
 
+mod conversations;
 mod lines;
-mod locomo;
+
 mod score;
 
 use std::collections::HashMap;
@@ -81,7 +82,7 @@ struct Question {
 
 pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
     let (kind, set) = match &flags.set {
-        Data::Locomo { file } => ("locomo", locomo::read(&content(file)?)?),
+        Data::Locomo { file } => ("locomo", conversations::read(&content(file)?)?),
         Data::Jsonl { corpus, queries } => ("jsonl", lines::read(&content(corpus)?, &content(queries)?)?),
     };
     let fresh = match config.client.url {
