@@ -5,6 +5,7 @@
 //! the same wherever it works.
 
 mod backup;
+mod bench;
 mod client;
 mod config;
 mod dlq;
@@ -119,6 +120,8 @@ enum Command {
     Mcp(mcp::Flags),
     /// Ask a server whether it is ready.
     Health,
+    /// Measure this machine, each figure beside a bare equivalent of the same run.
+    Bench(bench::Flags),
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
     /// Print a script that completes commands and flags in a shell.
@@ -191,6 +194,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Mcp(_) => mcp::run(config),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
+        Command::Bench(flags) => bench::run(config, &flags, out),
         Command::Export(flags) => export::run(&config, &flags, out),
         Command::Dump(flags) => dump::run(&config, &flags),
         Command::Eval(flags) => eval::run(&config, &flags, out),

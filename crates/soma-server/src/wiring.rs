@@ -1,5 +1,6 @@
 //! Which adapters stand behind the ports: the only module that names them.
 
+pub(crate) mod bare;
 pub(crate) mod offline;
 
 use std::path::Path;

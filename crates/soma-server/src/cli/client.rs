@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use soma_core::clock::Clock;
+use soma_core::engine::Engine;
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 use tokio::runtime::Runtime;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::config::api::Access;
 use crate::http::health::{Health, Phase};
 pub(super) use crate::http::local::encoded;
 use crate::http::local::{Local, Reply};
@@ -71,6 +73,11 @@ impl Client {
         }
     }
 
+    /// The server at an address of this machine that asks for no token.
+    pub(super) fn at(url: String) -> Self {
+        Self::Remote(Remote::new(url, &Access::Loopback))
+    }
+
     /// Opens the directory in this process, whatever server is named or runs elsewhere.
     ///
     /// # Errors
@@ -121,9 +128,17 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub(super) fn reply(&self, call: &Call<'_>) -> Result<Reply> {
+        self.send(call.method, call.target, call.body.as_ref().map(|body| body.to_string().into_bytes()))
+    }
+
+    /// The same with a body that is written down already.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub(super) fn send(&self, method: &str, target: &str, body: Option<Vec<u8>>) -> Result<Reply> {
         let reply = match self {
-            Self::Remote(remote) => remote.call(call)?,
-            Self::Here(here) => here.call(call)?,
+            Self::Remote(remote) => remote.send(method, target, body)?,
+            Self::Here(here) => here.send(method, target, body)?,
         };
         reply.success()
     }
@@ -163,7 +178,11 @@ pub(super) struct Here {
 }
 
 impl Here {
-    fn open(config: &Config) -> Result<Self> {
+    /// Opens the directory and lets its stores catch up.
+    ///
+    /// # Errors
+    /// Those of opening the stores.
+    pub(super) fn open(config: &Config) -> Result<Self> {
         let runtime = runtime()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Metrics::new("memory.events", Arc::clone(&clock));
@@ -204,12 +223,25 @@ impl Here {
         })
     }
 
-    fn call(&self, call: &Call<'_>) -> Result<Reply> {
-        let body = call.body.as_ref().map(|body| body.to_string().into_bytes());
-        self.runtime.block_on(self.local.call(call.method, call.target, body))
+    fn send(&self, method: &str, target: &str, body: Option<Vec<u8>>) -> Result<Reply> {
+        self.runtime.block_on(self.local.call(method, target, body))
     }
 
-    fn close(self) -> Result<()> {
+    /// The engine behind the routes.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.opened.engine
+    }
+
+    /// Waits for what the engine does.
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Stops the projector and closes the stores.
+    ///
+    /// # Errors
+    /// What stopped the projector.
+    pub(super) fn close(self) -> Result<()> {
         self.stop.cancel();
         let lost = |error| Error::new(Code::Internal, "the projector met a defect").because(error);
         let ended = self.runtime.block_on(self.projector).map_err(lost)?;

@@ -1,6 +1,7 @@
 //! Commands, on a directory by themselves and beside a server.
 
 mod backup;
+mod bench;
 mod dlq;
 mod doctor;
 mod dump;

@@ -48,18 +48,25 @@ impl Remote {
     /// # Errors
     /// `unavailable` when there is no answer.
     pub(in crate::cli) fn call(&self, call: &Call<'_>) -> Result<Reply> {
+        self.send(call.method, call.target, call.body.as_ref().map(|body| body.to_string().into_bytes()))
+    }
+
+    /// The same with a body that is written down already.
+    ///
+    /// # Errors
+    /// As [`Remote::call`].
+    pub(super) fn send(&self, method: &str, target: &str, body: Option<Vec<u8>>) -> Result<Reply> {
         let silent = |error: &dyn std::fmt::Display| {
             Error::new(Code::Unavailable, format!("there is no answer from {}: {error}", self.url))
                 .remedy("check that the server runs (soma health), or name another with --url")
         };
-        let mut request = Request::builder().method(call.method).uri(format!("{}{}", self.url, call.target));
+        let mut request = Request::builder().method(method).uri(format!("{}{target}", self.url));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {}", token.0));
         }
-        let body = call.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let request = request
             .header("content-type", "application/json")
-            .body(body)
+            .body(body.unwrap_or_default())
             .map_err(|error| Error::new(Code::BadRequest, format!("a request cannot be made: {error}")))?;
         let mut response = self.agent.run(request).map_err(|error| silent(&error))?;
         let (status, headers) = (response.status(), response.headers().clone());

@@ -1,0 +1,136 @@
+//! Questions over HTTP, beside the index searching for the same words or the same vector.
+//!
+//! The bare search yields the candidates that recall begins with, as many of them, and nothing more: no
+//! records, no ranking, no network.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use serde_json::{Map, Value, json};
+use soma_core::error::Code;
+use soma_core::filter::Filter;
+use soma_core::ids::Namespace;
+use soma_core::index::{Query, Search};
+use soma_core::{Error, Result, embed::sparse, embed::words::Words, limits};
+
+use super::super::client::Client;
+use super::lab::{Bare, Lab};
+use super::report::Figure;
+use super::server::Server;
+use super::stats::{Bounds, Samples, alternate, sampled};
+use super::texts::{OWNERS, namespace};
+
+/// How many ask at once.
+const TOGETHER: usize = 8;
+
+/// A way to ask.
+struct Form {
+    /// The figure of one at once, and of eight.
+    names: [&'static str; 2],
+    mode: &'static str,
+    narrowed: Narrowed,
+}
+
+/// To what a question is restricted.
+#[derive(Clone, Copy)]
+enum Narrowed {
+    No,
+    Namespace,
+    Field,
+}
+
+const FORMS: [Form; 5] = [
+    Form { names: ["recall_lexical", "recall_lexical_8"], mode: "lexical", narrowed: Narrowed::No },
+    Form { names: ["recall_hybrid", "recall_hybrid_8"], mode: "hybrid", narrowed: Narrowed::No },
+    Form { names: ["recall_dense", "recall_dense_8"], mode: "dense", narrowed: Narrowed::No },
+    Form { names: ["recall_namespace", "recall_namespace_8"], mode: "hybrid", narrowed: Narrowed::Namespace },
+    Form { names: ["recall_filter", "recall_filter_8"], mode: "hybrid", narrowed: Narrowed::Field },
+];
+
+/// One question, for both sides.
+struct Question {
+    body: Vec<u8>,
+    search: Search,
+}
+
+pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &Bare, size: u64) -> Result<Vec<Figure>> {
+    let clients: Vec<Client> = (0..TOGETHER).map(|_| server.client()).collect();
+    let index = Arc::clone(&bare.index);
+    let mut figures = Vec::new();
+    for (together, clients) in [(0, &clients[..1]), (1, &clients[..])] {
+        for form in &FORMS {
+            let bounds = Bounds { rounds: lab.bounds.rounds.div_ceil(clients.len()), ..lab.bounds };
+            let rounds = bounds.rounds * clients.len();
+            let questions = (0..rounds).map(|n| question(lab, form, n as u64)).collect::<Result<Vec<_>>>()?;
+            let runtime = &lab.runtime;
+            let of_round = |round: usize| &questions[round * clients.len()..][..clients.len()];
+            let asking = |(client, question): (&Client, &Question)| {
+                client.send("POST", "/v1/recall", Some(question.body.clone())).map(drop)
+            };
+            let mut ours = |round| at_once(lab, clients.iter().zip(of_round(round)), &asking);
+            let searching = |question: &Question| runtime.block_on(index.search(&question.search)).map(drop);
+            let mut theirs = |round| at_once(lab, of_round(round).iter(), &searching);
+            let mut all = alternate(lab.clock.as_ref(), bounds, &mut [&mut ours, &mut theirs])?;
+            let bare = all.split_off(1);
+            figures.push(Figure::new(form.names[together], size, all.swap_remove(0), bare));
+        }
+    }
+    Ok(figures)
+}
+
+/// Does one work for each item, all at once; a sample of each.
+fn at_once<T: Send>(
+    lab: &Lab,
+    items: impl ExactSizeIterator<Item = T>,
+    work: &(impl Fn(T) -> Result<()> + Sync),
+) -> Result<Samples> {
+    let mut items = items;
+    if items.len() == 1 {
+        return items.next().map_or_else(|| Ok(Samples::default()), |item| sampled(lab.clock.as_ref(), || work(item)));
+    }
+    let (barrier, clock) = (Barrier::new(items.len()), lab.clock.as_ref());
+    thread::scope(|scope| {
+        let one = |item| {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                sampled(clock, || work(item))
+            })
+        };
+        let threads: Vec<_> = items.map(one).collect();
+        let mut all = Samples::default();
+        for thread in threads {
+            all.extend(thread.join().map_err(|_| Error::new(Code::Internal, "a question met a defect"))??);
+        }
+        Ok(all)
+    })
+}
+
+fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
+    let text = lab.texts.question();
+    let query = match form.mode {
+        "dense" => Query::Dense(lab.runtime.block_on(lab.embedder.query(&text))?),
+        _ => Query::Sparse(sparse::query(&Words::of(&text))),
+    };
+    let limit = limits::CANDIDATES_MIN.max(limits::TOP_K_DEFAULT);
+    let mut search = Search { query, namespaces: None, filter: None, ids: None, limit };
+    let mut body = Map::new();
+    body.insert("query".into(), text.into());
+    body.insert("mode".into(), form.mode.into());
+    body.insert("top_k".into(), limits::TOP_K_DEFAULT.into());
+    match form.narrowed {
+        Narrowed::No => drop(body.insert("namespace_prefix".into(), "".into())),
+        Narrowed::Namespace => {
+            let name = namespace(number % super::texts::NAMESPACES);
+            search.namespaces = Some(vec![Namespace::parse(&name)?]);
+            body.insert("namespace".into(), name.into());
+        }
+        Narrowed::Field => {
+            let filter = json!({ "field": "payload.owner.id", "eq": number % OWNERS });
+            search.filter = Some(Filter::parse(&filter)?);
+            body.insert("namespace_prefix".into(), "".into());
+            body.insert("filter".into(), filter);
+        }
+    }
+    Ok(Question { body: Value::Object(body).to_string().into_bytes(), search })
+}
