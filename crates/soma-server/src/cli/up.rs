@@ -194,7 +194,7 @@ fn welcome(config: &Config, api: &str, metrics: &str) {
                 crate::config::api::Access::Loopback | crate::config::api::Access::Anyone => "",
             };
             println!(
-                "soma is ready\n  API      {api}\n  metrics  {metrics}/metrics\n  data     {data}\n\nTry it:\n  \
+                "soma is ready\n  API      {api}\n  page     {api}/ui\n  metrics  {metrics}/metrics\n  data     {data}\n\nTry it:\n  \
                  curl{token} {api}/v1/memories -d '{{\"payload\": {{\"text\": \"the sky is blue\"}}}}'\n  \
                  curl{token} {api}/v1/recall -d '{{\"query\": \"sky\"}}'\n\nStop it with Ctrl-C."
             );

@@ -101,7 +101,7 @@ fn people_get_words_and_a_line_to_copy() {
         let read = std::io::BufRead::read_line(&mut out, &mut shown).expect("it is text");
         assert!(read > 0, "the output ends early: {shown}");
     }
-    for words in ["http://127.0.0.1:", "curl", "/v1/recall", directory.path().to_str().expect("a path")] {
+    for words in ["http://127.0.0.1:", "/ui\n", "curl", "/v1/recall", directory.path().to_str().expect("a path")] {
         assert!(shown.contains(words), "{words} is missing in {shown}");
     }
     child.kill().expect("the process can be killed");
