@@ -25,8 +25,19 @@ pub(crate) fn target() -> Result<PathBuf> {
 
 /// A cargo command in the workspace's folder.
 pub(crate) fn command(args: &[&str]) -> Result<Command> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // What `cargo run` tells this process about itself is not meant for the cargo that it starts.
+    of_our_own(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())), args)
+}
+
+/// A script of the workspace, in its folder, building where this binary was built.
+pub(crate) fn script(path: &str, args: &[&str]) -> Result<Command> {
+    let mut command = of_our_own(Command::new(root()?.join(path)), args)?;
+    command.env("CARGO_TARGET_DIR", target()?);
+    Ok(command)
+}
+
+/// What `cargo run` tells this process about itself is not meant for the cargo that it starts: build
+/// scripts look at it, so that one would build again what is there.
+fn of_our_own(mut command: Command, args: &[&str]) -> Result<Command> {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {

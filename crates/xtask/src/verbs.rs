@@ -1,6 +1,5 @@
 //! The verbs. One build profile, `--release`, serves all of them, so nothing is built twice.
 
-use std::process::Command;
 use std::time::Instant;
 
 use crate::cargo::{self, Result};
@@ -110,9 +109,7 @@ fn bless() -> Result<()> {
 
 /// The fuzzer builds the binary itself, into the folder that this one was built into.
 fn fuzz_http(args: &[&str]) -> Result<()> {
-    let mut command = Command::new(cargo::root()?.join("scripts/fuzz-http"));
-    command.args(args).current_dir(cargo::root()?).env("CARGO_TARGET_DIR", cargo::target()?);
-    cargo::run(command)
+    cargo::run(cargo::script("scripts/fuzz-http", args)?)
 }
 
 fn bench(filter: &[&str]) -> Result<()> {
