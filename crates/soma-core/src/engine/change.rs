@@ -118,6 +118,11 @@ pub(super) async fn forget_all(engine: &Engine, selection: &Selection, context: 
             .at("namespace")
             .remedy("name the namespace, or a filter"));
     }
+    // What was acknowledged before is selected too.
+    let end = engine.end().await?;
+    if !end.is_empty() {
+        engine.wait(&end, limits::WAIT_DEFAULT).await?;
+    }
     let mut forgotten = Forgotten::default();
     let mut after: Option<ListKey> = None;
     loop {

@@ -136,20 +136,22 @@ fn written(event: &Event, place: Place, repeated: Repeated) -> Written {
 /// The first answer again, if the log's event says what this one says.
 pub(super) fn repeated(event: &Event, record: &Record) -> Result<Written> {
     let first = codec::decode(record, limits::VALUE_BYTES_MAX).map(|entry| entry.event);
-    if first.is_ok_and(|first| says_the_same(event, &first)) {
+    if first.as_ref().is_ok_and(|first| says_the_same(event, first)) {
         return Ok(written(event, record.place.clone(), Repeated::Yes));
+    }
+    if event.content.is_some() && first.is_ok_and(|first| first.content.is_none()) {
+        let what = format!("what the event {} wrote before has been deleted since", event.event_id);
+        return Err(Error::new(Code::IdempotencyConflict, what)
+            .remedy("use a new idempotency key or event id to write it again"));
     }
     let what = format!("the event {} was written before with another content", event.event_id);
     Err(Error::new(Code::IdempotencyConflict, what).remedy("use a new idempotency key or event id for a new write"))
 }
 
-/// Whether two events are the same apart from their times. The content of an erased one is not
-/// known any more and counts as the same.
+/// Whether two events are the same apart from their times. What an erased one said is not known any more,
+/// so nothing that says something is the same.
 fn says_the_same(event: &Event, first: &Event) -> bool {
     let mut event = event.clone();
     event.timestamp = first.timestamp;
-    if first.content.is_none() {
-        event.content = None;
-    }
     codec::encode(&event) == codec::encode(first)
 }

@@ -1,7 +1,10 @@
 //! Putting the index right, from the records.
 //!
 //! Every write carries the `rev` that was found or that the record has, so a point that the projector
-//! writes meanwhile is newer and stays.
+//! writes meanwhile is newer and stays. The point of a record that is itself at fault is left as it is: it
+//! would be made to follow the fault.
+
+use std::collections::BTreeSet;
 
 use super::PAGE;
 use super::report::{Finding, Part, Report, What};
@@ -14,8 +17,11 @@ use crate::projector::points;
 
 /// Repairs what was found about the index, and counts it.
 pub(super) async fn index(engine: &Engine, report: &mut Report) -> Result<()> {
+    let records: BTreeSet<MemoryId> =
+        report.findings.iter().filter(|f| f.part == Part::Records).filter_map(|finding| finding.id).collect();
+    let sound = |finding: &Finding| finding.id.is_none_or(|id| !records.contains(&id));
     let at_fault: Vec<&mut Finding> =
-        report.findings.iter_mut().filter(|finding| finding.part == Part::Index).collect();
+        report.findings.iter_mut().filter(|finding| finding.part == Part::Index && sound(finding)).collect();
     for mut page in chunks(at_fault) {
         let ids: Vec<MemoryId> =
             page.iter().filter(|f| f.what != What::Extra).filter_map(|finding| finding.id).collect();

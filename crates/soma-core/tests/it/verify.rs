@@ -140,6 +140,11 @@ fn a_record_that_the_log_does_not_say_is_found() {
     assert!(found.contains(&(Part::Records, What::Extra, Some(id(50)))), "{found:?}");
     assert!(found.contains(&(Part::Index, What::Missing, Some(id(50)))), "{found:?}");
     assert!(!found.iter().any(|(_, _, of)| *of == Some(id(2))), "{found:?}");
+
+    // No point is made to follow a record that is wrong itself.
+    let before = world.run(world.index.scan(None, 100)).expect("readable");
+    assert_eq!(report(&world, SMALL.repairing()).repaired, 0);
+    assert_eq!(world.run(world.index.scan(None, 100)).expect("readable"), before);
 }
 
 #[test]

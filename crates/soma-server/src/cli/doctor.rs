@@ -42,9 +42,10 @@ impl Subject<'_> {
         (self.config.client.url.is_none() && directory.is_dir()).then_some(directory)
     }
 
-    /// The same, once it holds a journal.
+    /// The same, once it holds anything of ours.
     fn data(&self) -> Option<&Path> {
-        self.directory().filter(|directory| directory.join("journal.db").exists())
+        let ours = ["journal.db", "journal.tip", "records.db", "vectors"];
+        self.directory().filter(|directory| ours.iter().any(|name| directory.join(name).exists()))
     }
 }
 

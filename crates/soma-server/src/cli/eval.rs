@@ -105,6 +105,12 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     client.close()?;
     let scores = measured?;
     removed?;
+    if scores.asked() == 0 {
+        return Err(Error::new(
+            Code::BadRequest,
+            "there is no question that a memory answers, so nothing was measured",
+        ));
+    }
     let embedder = format!("hash with {} dimensions", config.embedder.dims);
     let answer = json!({
         "set": kind,

@@ -84,9 +84,9 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     let skipped = import.skipped.is_some();
     import.skipped.map(Sink::finish).transpose()?;
     let tally = import.tally;
-    let Tally { stored, repeated, refused, ref position, .. } = tally;
+    let Tally { stored, repeated, deleted, refused, ref position, .. } = tally;
     let answer = json!({
-        "lines": stored + refused, "stored": stored, "new": stored - repeated, "already_there": repeated,
+        "lines": stored + deleted + refused, "deleted_since": deleted, "stored": stored, "new": stored - repeated, "already_there": repeated,
         "refused": refused, "position": position, "visible": visible,
     });
     out.result(&answer, || words(&tally, visible));
@@ -94,7 +94,7 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
 }
 
 fn words(tally: &Tally, visible: bool) -> String {
-    let Tally { stored, repeated, refused, events, .. } = tally;
+    let Tally { stored, repeated, deleted, refused, events, .. } = tally;
     let what = match (*events, *stored) {
         (0, 1) => "memory",
         (0, _) => "memories",
@@ -105,6 +105,9 @@ fn words(tally: &Tally, visible: bool) -> String {
         0 => format!("imported {stored} {what}"),
         _ => format!("{} new, {repeated} already there", stored - repeated),
     };
+    if *deleted > 0 {
+        words.push_str(&format!(", {deleted} deleted since and not brought back"));
+    }
     if *refused > 0 {
         words.push_str(&format!(", {refused} refused"));
     }
@@ -165,6 +168,8 @@ struct Batch {
 /// A line with its number, from 1.
 struct Numbered {
     number: u64,
+    /// Whether its event id follows from its content, so that a conflict says that this was deleted.
+    by_content: bool,
     /// Kept while it may have to be written down as refused.
     text: Option<Vec<u8>>,
 }
@@ -176,6 +181,8 @@ struct Tally {
     stored: u64,
     /// How many of the stored were there already.
     repeated: u64,
+    /// How many were there and have been deleted since.
+    deleted: u64,
     refused: u64,
     /// How many lines were events.
     events: u64,
@@ -185,10 +192,12 @@ struct Tally {
 impl Import {
     fn line(&mut self, number: u64, line: &[u8], out: &Output) -> Result<()> {
         let text = self.skipped.is_some().then(|| line.to_vec());
-        let numbered = Numbered { number, text };
+        let mut numbered = Numbered { number, by_content: false, text };
         match bounded::parse(line) {
             Ok(value) => {
-                let event = self.event_of(Line::of(value));
+                let read = Line::of(value);
+                numbered.by_content = matches!(read, Line::Payload(_));
+                let event = self.event_of(read);
                 self.batch.events.push(event);
                 self.batch.lines.push(numbered);
                 self.batch.bytes += line.len();
@@ -252,6 +261,9 @@ impl Import {
         for (item, line) in items.iter().zip(lines) {
             match item.get("error") {
                 None => self.tally.stored += 1,
+                Some(error) if line.by_content && text(error, "code") == Code::IdempotencyConflict.as_str() => {
+                    self.tally.deleted += 1;
+                }
                 Some(error) => self.refuse(&line, text(error, "detail"), out)?,
             }
         }

@@ -96,6 +96,11 @@ fn an_import_says_what_it_made_of_the_lines() {
         let output = run(directory.path(), &["import", file.to_str().expect("a path"), "--url", &server.api]);
         assert_eq!(text(&output.stdout), words);
     }
+    let data = directory.path().join("data");
+    answer(&data, &["forget", "--namespace", "default", "--yes"]);
+    let output = run(&data, &["import", file.to_str().expect("a path")]);
+    assert_eq!(text(&output.stdout), "imported 0 memories, 2 deleted since and not brought back\n");
+    assert!(output.status.success());
 }
 
 #[test]

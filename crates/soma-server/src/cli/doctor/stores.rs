@@ -13,6 +13,11 @@ use crate::wiring::offline;
 pub(super) fn journal(subject: &Subject<'_>) -> Vec<Finding> {
     const CHECK: &str = "journal";
     let Some(directory) = subject.data() else { return Vec::new() };
+    if !directory.join("journal.db").exists() {
+        let what = "journal.db is not there, and what was made from it is";
+        let remedy = "put the journal back, or restore a backup into an empty directory";
+        return vec![Finding::failed(CHECK, what, remedy)];
+    }
     let look = || -> Result<Finding> {
         let mut journal = offline::journal(directory)?;
         Ok(match subject.depth {

@@ -1,5 +1,7 @@
 //! Memories and questions as lines of JSON.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
@@ -10,7 +12,17 @@ const NAMESPACE: &str = "eval";
 
 /// Reads a data set; every line that is not as it should be is an error that names it.
 pub(super) fn read(corpus: &[u8], queries: &[u8]) -> Result<Set> {
-    Ok(Set { memories: each(corpus, "corpus", memory)?, questions: each(queries, "queries", question)? })
+    let set = Set { memories: each(corpus, "corpus", memory)?, questions: each(queries, "queries", question)? };
+    let known: BTreeSet<(&str, &str)> = set.memories.iter().map(|m| (&*m.namespace, &*m.name)).collect();
+    for question in &set.questions {
+        let unknown = question.relevant.iter().find(|name| !known.contains(&(&*question.namespace, &***name)));
+        if let Some(name) = unknown {
+            let what =
+                format!("no memory of namespace {} is named {name}, which answers a question", question.namespace);
+            return Err(Error::new(Code::BadRequest, what).at("relevant").remedy("name memories of the corpus"));
+        }
+    }
+    Ok(set)
 }
 
 fn each<T>(bytes: &[u8], file: &str, read: fn(&mut Map<String, Value>) -> Result<T>) -> Result<Vec<T>> {
@@ -40,10 +52,11 @@ fn question(fields: &mut Map<String, Value>) -> Result<Question> {
             Err(Error::new(Code::BadRequest, "an id is not a string").at("relevant"))
         }
     });
+    let relevant: BTreeSet<String> = relevant.collect::<Result<_>>()?;
     Ok(Question {
         text: string(fields, "query")?,
         namespace: namespace(fields)?,
-        relevant: relevant.collect::<Result<_>>()?,
+        relevant: relevant.into_iter().collect(),
         category: match fields.contains_key("category") {
             true => string(fields, "category")?,
             false => "questions".to_owned(),

@@ -48,6 +48,18 @@ fn what_is_in_order_is_said_to_be_with_and_without_a_server() {
 }
 
 #[test]
+fn a_lost_journal_is_not_in_order() {
+    let folder = directory();
+    let data = folder.path().join("data");
+    answer(&data, &["remember", "the sky is blue"]);
+    fs::remove_file(data.join("journal.db")).expect("the journal is removed");
+    for depth in [&[][..], &["--full"]] {
+        let (state, row) = found(&data, depth, "journal");
+        assert!(state == "failed" && row["remedy"].as_str().expect("a remedy").contains("backup"), "{row}");
+    }
+}
+
+#[test]
 fn what_is_damaged_is_named_with_its_remedy() {
     let folder = directory();
     let data = folder.path().join("data");

@@ -13,8 +13,8 @@ const CORPUS: &str = r#"{"id": "key", "payload": {"text": "The spare key is with
 {"id": "key", "namespace": "other", "payload": "A key of another house."}
 "#;
 const QUERIES: &str = r#"{"query": "Who has the spare key?", "relevant": ["key"]}
-{"query": "Whose is the house?", "relevant": ["key", "rent", "gone"], "category": "half"}
-{"query": "Nothing answers this", "relevant": ["gone"]}
+{"query": "Whose is the house?", "relevant": ["key", "rent", "key"], "category": "half"}
+{"query": "Nothing answers this", "relevant": []}
 "#;
 
 fn check(report: &Value) {
@@ -44,6 +44,13 @@ fn a_data_set_is_scored_in_a_directory_of_its_own_or_on_a_server() {
     let on_server = [&eval[..], &["--url", &server.api]].concat();
     check(&answer(&data, &on_server));
     assert_eq!(server.get("/v1/stats").json()["memories"], 0, "the namespaces are deleted again");
+
+    let unknown = file("unknown", "{\"query\": \"Who?\", \"relevant\": [\"gone\"]}");
+    let refused = run(&data, &["eval", "jsonl", &corpus, &unknown]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("is named gone"));
+    let nothing = file("nothing", "");
+    let refused = run(&data, &["eval", "jsonl", &corpus, &nothing]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("nothing was measured"));
 
     let broken = file("broken", "{\"id\": \"key\"}");
     let refused = run(&data, &["eval", "jsonl", &broken, &queries]);
