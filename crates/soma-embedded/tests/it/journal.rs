@@ -2,6 +2,7 @@
 
 mod child;
 mod conformance;
+mod corpus;
 mod damage;
 mod erase;
 mod full;

@@ -49,9 +49,10 @@ enum Data {
     },
     /// Any memories and questions, as lines of JSON.
     Jsonl {
-        /// Memories: {"id", "payload", "namespace"?} on each line; the id is a name of your own.
+        /// Memories, an object on each line: id (a name of your own), payload, and namespace if you like.
         corpus: PathBuf,
-        /// Questions: {"query", "relevant": [ids], "namespace"?, "category"?} on each line.
+        /// Questions, an object on each line: query, relevant (the ids that answer it), and namespace and
+        /// category if you like.
         queries: PathBuf,
     },
 }
