@@ -1,0 +1,1 @@
+//! Embedders that need model files or a network.
