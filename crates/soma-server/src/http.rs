@@ -54,6 +54,8 @@ pub(crate) struct App {
     pub engine: Engine,
     /// The namespace of requests that name none.
     pub namespace: Namespace,
+    /// Whether events are published to Kafka.
+    pub eventing: bool,
     /// Bounds of a request's body.
     pub body: body::Bounds,
     /// Counters.
@@ -74,6 +76,7 @@ impl App {
         Self {
             engine: engine.clone(),
             namespace: config.api.namespace.clone(),
+            eventing: config.events.eventing,
             body: body::Bounds { bytes_max, time_max: config.api.read_timeout },
             metrics,
             health,
