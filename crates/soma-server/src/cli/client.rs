@@ -187,7 +187,7 @@ impl Here {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Metrics::new(&wiring::topic(config, Role::Command), Arc::clone(&clock));
         let health = Health::starting();
-        let told = Told::new(&metrics, &health);
+        let told = Told::new(&metrics, &health, None);
         let opened = runtime.block_on(wiring::open(config, Role::Command, told, clock))?;
         let stop = CancellationToken::new();
         let begun = runtime.block_on(opened.projecting.begin())?;

@@ -31,6 +31,7 @@ use crate::http::health::{Health, Phase, Probes, Reach};
 use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
+use crate::traces::Traces;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
 use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
 
@@ -88,6 +89,7 @@ struct Process {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    traces: Option<Arc<Traces>>,
     supervisor: Supervisor,
 }
 
@@ -109,7 +111,9 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
     let health = Health::starting();
-    let mut process = Process { config, role, clock, metrics, health, supervisor: Supervisor::new() };
+    let traces = config.metrics.traces.as_deref().map(Traces::start).transpose()?;
+    let mut process =
+        Process { config, role, clock, metrics, health, traces: traces.clone(), supervisor: Supervisor::new() };
     if let Some(probes) = probes {
         process.serve_probes(probes)?;
     }
@@ -134,6 +138,9 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let ended = process.supervisor.run(signals, || health.enter(Phase::Stopping)).await;
     drop(published);
     opened.close().await;
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     if ended.is_ok() {
         tracing::info!("stopped");
     }
@@ -161,7 +168,7 @@ impl Process {
     async fn open(&self, signals: &mut Signals) -> Result<Opened> {
         let mut wait = START_RETRY_MIN;
         loop {
-            let told = Told::new(&self.metrics, &self.health);
+            let told = Told::new(&self.metrics, &self.health, self.traces.clone());
             let opening = wiring::open(&self.config, self.role, told, Arc::clone(&self.clock));
             let error = match unless_signalled(signals, opening).await {
                 Ok(opened) => {
@@ -204,6 +211,7 @@ impl Process {
 
     fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>) {
         let app = App::new(&self.config, &opened.engine, Arc::clone(&self.metrics), Arc::clone(&self.health));
+        let app = App { traces: self.traces.clone(), ..app };
         let bounds = serve::Bounds {
             connections_max: self.config.api.connections_max,
             read_timeout: self.config.api.read_timeout,
