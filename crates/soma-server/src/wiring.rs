@@ -168,7 +168,7 @@ pub(crate) async fn open(
         store.forget_indexed(&name).await?;
     }
     let logs = match (transport, &config.kafka) {
-        (Transport::Kafka, Some(kafka)) => cluster::logs(config, kafka, &generations, Arc::clone(&clock)).await?,
+        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, &generations, Arc::clone(&clock)).await?,
         _ => local.as_ref().map(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
     };
     if let (Some(local), Transport::Journal) = (&local, transport) {

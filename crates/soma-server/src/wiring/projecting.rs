@@ -51,7 +51,7 @@ impl Projecting {
             (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(projector),
             (Transport::Kafka, Role::Up | Role::Consumer, Some(kafka)) => {
                 let alone = config.postgres.is_none() || config.qdrant.is_none();
-                Plan::Shared(projector, cluster::membership(config, kafka, alone))
+                Plan::Shared(projector, cluster::membership(kafka, alone))
             }
             (Transport::Kafka | Transport::Journal, _, _) => Plan::Elsewhere,
         };
