@@ -22,6 +22,7 @@ mod import;
 mod list;
 mod manual;
 mod mcp;
+mod migrate;
 mod openapi;
 mod output;
 mod recall;
@@ -109,6 +110,8 @@ enum Command {
     Backup(backup::Flags),
     /// Restore a backup into an empty data directory.
     Restore(restore::Flags),
+    /// Make what is missing (topics, tables, collection), bring it to this version, and end.
+    Migrate,
     /// Look at everything that soma depends on, and name the remedy for what is wrong.
     Doctor(doctor::Flags),
     /// Show what is stored, as it is, one line of JSON for each.
@@ -199,6 +202,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Restore(flags) => restore::run(&config, &flags, out),
         Command::Dlq(flags) => dlq::run(&config, flags, out),
         Command::Mcp(_) => mcp::run(config),
+        Command::Migrate => migrate::run(&config, out),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
         Command::Bench(flags) => bench::run(config, &flags, out),
