@@ -1,0 +1,3 @@
+//! The adapters of this crate through their public doors, on stand-ins and on real servers.
+
+mod kafka;
