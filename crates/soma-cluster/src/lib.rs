@@ -1,3 +1,4 @@
 //! The ports on Kafka, PostgreSQL and Qdrant.
 
 pub mod kafka;
+pub mod postgres;
