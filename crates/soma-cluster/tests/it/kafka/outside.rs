@@ -60,9 +60,7 @@ async fn reads_over_transactions(settings: &soma_cluster::kafka::Settings) {
     assert_eq!(offsets(last + 1).await, Vec::<Offset>::new(), "the end of the log");
     assert_eq!(offsets(kept[0] + 1).await, [last], "a read from an offset without a record");
     let plain = producer(&settings.bootstrap, false);
-    let wait = within("the wait", async {
-        tokio::join!(log.wait(0, last + 1), send(&plain, &settings.topic, "b"))
-    });
+    let wait = within("the wait", async { tokio::join!(log.wait(0, last + 1), send(&plain, &settings.topic, "b")) });
     let (waited, sent) = wait.await;
     waited.expect("the record came");
     assert_eq!(offsets(last + 1).await, [sent]);

@@ -1,6 +1,6 @@
 //! Topics of a real cluster: made, compared, altered.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use soma_cluster::kafka::topics::{self, Step};
@@ -11,10 +11,20 @@ use soma_core::testing::sample::{created, record};
 
 use super::world::{RealClock, connect, on, real, within};
 
+fn admin(settings: &Settings) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client")
+}
+
+/// Adds partitions, as an operator would.
+pub(crate) async fn grow(settings: &Settings, partitions: usize) {
+    let grown = [NewPartitions::new(&settings.topic, partitions)];
+    let grown = admin(settings).create_partitions(&grown, &AdminOptions::new()).await.expect("partitions can be added");
+    assert!(grown.iter().all(Result::is_ok), "{grown:?}");
+}
+
 /// Makes both topics as an operator would, with so many partitions.
 pub(crate) async fn create(settings: &Settings, partitions: i32) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client");
+    let admin = admin(settings);
     let topics = [&settings.topic, &settings.dlq_topic].map(|name| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(1))
             .set("retention.ms", "3600000")
