@@ -43,6 +43,8 @@ pub(super) fn base(settings: &Settings) -> Result<ClientConfig> {
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")
+        // Ends and reads alike: an open transaction ends the log for as long as it is open.
+        .set("isolation.level", "read_committed")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     secure(&mut config, &settings.security)?;

@@ -22,6 +22,17 @@ pub(crate) async fn grow(settings: &Settings, partitions: usize) {
     assert!(grown.iter().all(Result::is_ok), "{grown:?}");
 }
 
+/// Deletes both topics, and waits until their names are free.
+pub(crate) async fn delete(settings: &Settings) {
+    let names = [settings.topic.as_str(), settings.dlq_topic.as_str()];
+    let deleted = admin(settings).delete_topics(&names, &AdminOptions::new()).await.expect("topics can be deleted");
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    let clock = RealClock::shared();
+    for name in names {
+        while facts::topic(settings, &clock, name).await.expect("the cluster is there").is_some() {}
+    }
+}
+
 /// Makes both topics as an operator would, with so many partitions.
 pub(crate) async fn create(settings: &Settings, partitions: i32) {
     let admin = admin(settings);
@@ -29,6 +40,7 @@ pub(crate) async fn create(settings: &Settings, partitions: i32) {
         NewTopic::new(name, partitions, TopicReplication::Fixed(1))
             .set("retention.ms", "3600000")
             .set("segment.ms", "600000")
+            .set("max.message.bytes", "1048576")
     });
     let made = admin.create_topics(&topics, &AdminOptions::new()).await.expect("topics can be made");
     assert!(made.iter().all(Result::is_ok), "{made:?}");
