@@ -5,3 +5,5 @@
 
 pub mod faults;
 pub mod filters;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;

@@ -1,3 +1,6 @@
 //! The adapters of this crate through their public doors, on stand-ins and on real servers.
 
 mod kafka;
+//! The adapters of this crate through their public doors, over real sockets.
+
+mod qdrant;
