@@ -1,6 +1,5 @@
 //! The adapters of this crate through their public doors, on stand-ins and on real servers.
 
 mod kafka;
-//! The adapters of this crate through their public doors, over real sockets.
-
+mod postgres;
 mod qdrant;
