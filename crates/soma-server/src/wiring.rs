@@ -11,6 +11,7 @@ use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::{Embedder, Identity};
 use soma_core::engine::Engine;
 use soma_core::error::Code;
+use soma_core::event::schemas::Any;
 use soma_core::ids::LogId;
 use soma_core::index::VectorIndex;
 use soma_core::log::EventLog as _;
@@ -76,6 +77,7 @@ pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Ar
         store: records.clone(),
         index: Some(Arc::clone(&index)),
         embedder: Arc::clone(&embedder),
+        schemas: Arc::new(Any),
         clock: Arc::clone(&clock),
         observer,
         options: Options { value_bytes_max, ..Options::default() },
