@@ -1,1 +1,3 @@
 //! The ports on Kafka, PostgreSQL and Qdrant.
+
+pub mod registry;

@@ -1,0 +1,3 @@
+//! Behaviour of the adapters through their public interface.
+
+mod registry;
