@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::config::logging::Format;
 use crate::http::access::Gatekeeper;
 use crate::http::health::{Health, Phase, Probes, Reach};
+use crate::http::tls::Tls;
 use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
@@ -77,7 +78,9 @@ async fn serve_all(config: Config) -> Result<()> {
     let mut signals = Signals::listen()?;
     let api = bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?;
     let probes = bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?;
-    let (api_url, metrics_url) = (url(&api)?, url(&probes)?);
+    let tls = config.api.tls.as_ref().map(Tls::new).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let (api_url, metrics_url) = (url(scheme, &api)?, url("http", &probes)?);
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
@@ -120,7 +123,11 @@ async fn serve_all(config: Config) -> Result<()> {
     let stop = supervisor.stop(Stage::Serving);
     supervisor.spawn(Stage::Serving, "tokens watch", keeper.watch(Arc::clone(&bounds.clock), stop));
     let stop = supervisor.stop(Stage::Serving);
-    supervisor.spawn(Stage::Serving, "api server", serve::serve(api, routes, bounds, stop));
+    if let Some(tls) = &tls {
+        let watching = Arc::clone(tls).watch(Arc::clone(&bounds.clock), stop.clone());
+        supervisor.spawn(Stage::Serving, "certificate watch", watching);
+    }
+    supervisor.spawn(Stage::Serving, "api server", serve::serve_with(api, routes, tls, bounds, stop));
     health.enter(Phase::Running);
     welcome(&config, &api_url, &metrics_url);
 
@@ -150,7 +157,7 @@ fn loopback(listener: &TcpListener) -> Result<bool> {
 }
 
 /// An address of this machine at which the listener is reached.
-fn url(listener: &TcpListener) -> Result<String> {
+fn url(scheme: &str, listener: &TcpListener) -> Result<String> {
     let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
     let mut address = listener.local_addr().map_err(unknown)?;
     match address.ip() {
@@ -158,7 +165,7 @@ fn url(listener: &TcpListener) -> Result<String> {
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }
 
 /// Shows how far the projector is behind, and whether the index can be read: nobody might write for long.
