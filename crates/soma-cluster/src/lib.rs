@@ -1,3 +1,5 @@
-//! The ports on Kafka, PostgreSQL and Qdrant.
+//! The ports on Kafka, PostgreSQL and Qdrant, and the schema registry.
 
+pub mod kafka;
+pub mod postgres;
 pub mod registry;

@@ -7,6 +7,7 @@
 
 mod admission;
 mod change;
+mod first;
 mod history;
 mod list;
 mod read;

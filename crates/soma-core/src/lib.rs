@@ -14,6 +14,7 @@ pub mod error;
 pub mod event;
 pub mod filter;
 pub mod fold;
+pub mod forward;
 pub mod ids;
 pub mod index;
 pub mod json;

@@ -150,6 +150,13 @@ pub trait EventLog: Send + Sync {
     /// `unavailable`, `storage_full`, `corrupt`.
     async fn erase(&self, partition: Partition, items: &[(MemoryId, Erasure)]) -> Result<()>;
 
+    /// Whether [`EventLog::append`] and [`EventLog::find`] know every event id that the log holds. Where
+    /// they do not (Kafka), the records are asked, as far as they have come, and the projector recognises
+    /// the rest.
+    fn knows_event_ids(&self) -> bool {
+        true
+    }
+
     /// The record with that event id, where the log can tell (`None` otherwise).
     ///
     /// # Errors

@@ -330,6 +330,18 @@ pub trait Reading: Send + Sync {
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>>;
+
+    /// Those of these events that took part in a fold.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn events(&self, event_ids: &[EventId]) -> Result<Vec<StoredEvent>> {
+        let mut found = Vec::new();
+        for event_id in event_ids {
+            found.extend(self.event(*event_id).await?);
+        }
+        Ok(found)
+    }
 }
 
 /// How far projectors have come, and waiting for it.

@@ -22,6 +22,7 @@ mod import;
 mod list;
 mod manual;
 mod mcp;
+mod migrate;
 mod openapi;
 mod output;
 mod recall;
@@ -42,6 +43,7 @@ use clap::{Args, Parser, Subcommand};
 use soma_core::Result;
 
 use crate::config::{Config, Source, load};
+use crate::wiring::Role;
 
 /// An event-sourced memory for agents, in one binary.
 ///
@@ -83,6 +85,10 @@ struct Global {
 enum Command {
     /// Start the server: API and projector in one process.
     Up(up::Flags),
+    /// Start the API alone: it appends to Kafka, and `soma consumer` moves events into the stores.
+    Api(up::Flags),
+    /// Start the projector alone: it reads Kafka and keeps PostgreSQL and Qdrant up to date.
+    Consumer(up::Flags),
     /// Store one memory.
     Remember(remember::Flags),
     /// Ask a question.
@@ -105,6 +111,8 @@ enum Command {
     Backup(backup::Flags),
     /// Restore a backup into an empty data directory.
     Restore(restore::Flags),
+    /// Make what is missing (topics, tables, collection), bring it to this version, and end.
+    Migrate,
     /// Look at everything that soma depends on, and name the remedy for what is wrong.
     Doctor(doctor::Flags),
     /// Show what is stored, as it is, one line of JSON for each.
@@ -162,7 +170,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         return manual::man(flags, out);
     }
     let mut flags = global.flags();
-    if let Command::Up(up) = &command {
+    if let Command::Up(up) | Command::Api(up) | Command::Consumer(up) = &command {
         up.add_to(&mut flags);
     }
     if let Command::Mcp(mcp) = &command {
@@ -183,7 +191,9 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         }
     }
     match command {
-        Command::Up(_) => up::run(config),
+        Command::Up(_) => up::run(config, Role::Up),
+        Command::Api(_) => up::run(config, Role::Api),
+        Command::Consumer(_) => up::run(config, Role::Consumer),
         Command::Config => Ok(config::run(&config, out)),
         Command::Remember(flags) => remember::run(&config, flags, out),
         Command::Recall(flags) => recall::run(&config, flags, out),
@@ -199,6 +209,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Dlq(flags) => dlq::run(&config, flags, out),
         Command::Mcp(_) => mcp::run(config),
         Command::Token(flags) => token::run(&config, flags, out),
+        Command::Migrate => migrate::run(&config, out),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
         Command::Bench(flags) => bench::run(config, &flags, out),
@@ -212,7 +223,8 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
 /// A command that answers and ends logs warnings only, unless told otherwise.
 fn quiet(config: &Config, command: &Command) -> crate::config::logging::Logging {
     let mut logging = config.logging.clone();
-    if !matches!(command, Command::Up(_)) && !config.is_set("SOMA_LOG") {
+    let serves = matches!(command, Command::Up(_) | Command::Api(_) | Command::Consumer(_));
+    if !serves && !config.is_set("SOMA_LOG") {
         "warn".clone_into(&mut logging.filter);
     }
     logging

@@ -9,9 +9,15 @@ pub(crate) mod client;
 pub(crate) mod embedded;
 pub(crate) mod embedder;
 pub(crate) mod events;
+pub(crate) mod kafka;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+pub(crate) mod postgres;
+pub(crate) mod qdrant;
+pub(crate) mod registry;
 pub(crate) mod source;
+
+use std::path::PathBuf;
 
 use soma_core::error::Code;
 use soma_core::{Error, Result};
@@ -31,8 +37,16 @@ pub(crate) struct Config {
     pub embedded: embedded::Embedded,
     /// What turns payloads into vectors.
     pub embedder: embedder::Embedder,
-    /// Bounds of events.
+    /// Whether events are published, and their bounds.
     pub events: events::Events,
+    /// The broker that keeps the log, if one is named.
+    pub kafka: Option<kafka::Kafka>,
+    /// The server that keeps the records, if one is named.
+    pub postgres: Option<postgres::Postgres>,
+    /// The server that keeps the points, if one is named.
+    pub qdrant: Option<qdrant::Qdrant>,
+    /// The registry of schemas, if one is named.
+    pub registry: Option<registry::Registry>,
     /// What is logged, and how.
     pub logging: logging::Logging,
     /// Every variable with its value and origin, for `soma config`.
@@ -54,13 +68,18 @@ impl Config {
 /// `bad_config`, naming every problem.
 pub(crate) fn load(source: Source) -> Result<Config> {
     let mut reader = source::Reader::new(source);
+    let kafka = kafka::Kafka::read(&mut reader);
     let config = Config {
         api: api::Api::read(&mut reader),
         client: client::Client::read(&mut reader),
         metrics: metrics::Metrics::read(&mut reader),
         embedded: embedded::Embedded::read(&mut reader),
         embedder: embedder::Embedder::read(&mut reader),
-        events: events::Events::read(&mut reader),
+        events: events::Events::read(&mut reader, kafka.is_some()),
+        kafka,
+        postgres: postgres::Postgres::read(&mut reader),
+        qdrant: qdrant::Qdrant::read(&mut reader),
+        registry: registry::Registry::read(&mut reader),
         logging: logging::Logging::read(&mut reader),
         settings: Vec::new(),
         warnings: Vec::new(),
@@ -89,6 +108,24 @@ fn switch(text: &str) -> Result<bool, String> {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("is neither true nor false; write 1, true, yes or on, or else 0, false, no or off".into()),
+    }
+}
+
+/// A text that must never be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+/// The path of a file that can be read.
+fn file_path(text: &str) -> Result<PathBuf, String> {
+    match std::fs::File::open(text) {
+        Ok(_) => Ok(PathBuf::from(text)),
+        Err(error) => Err(format!("cannot be read: {error}")),
     }
 }
 

@@ -45,6 +45,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 use access::Gatekeeper;
 use endpoint::Endpoint;
 use health::Health;
@@ -57,6 +58,10 @@ pub(crate) struct App {
     pub engine: Engine,
     /// The namespace of requests that name none.
     pub namespace: Namespace,
+    /// Spans, if they go anywhere.
+    pub traces: Option<Arc<Traces>>,
+    /// Whether events are published to Kafka.
+    pub eventing: bool,
     /// Bounds of a request's body.
     pub body: body::Bounds,
     /// Counters.
@@ -77,6 +82,8 @@ impl App {
         Self {
             engine: engine.clone(),
             namespace: config.api.namespace.clone(),
+            traces: None,
+            eventing: config.events.eventing,
             body: body::Bounds { bytes_max, time_max: config.api.read_timeout },
             metrics,
             health,
@@ -121,7 +128,7 @@ pub(crate) fn router(app: App, keeper: &Arc<Gatekeeper>) -> Router {
 /// These routes, without what `/mcp` needs besides: it asks them itself.
 fn routes(app: App, keeper: &Arc<Gatekeeper>, endpoints: Vec<Endpoint>) -> Router {
     watch::expect_routes(&app.metrics, &endpoints);
-    let metrics = Arc::clone(&app.metrics);
+    let watched = watch::Watch { metrics: Arc::clone(&app.metrics), traces: app.traces.clone() };
     let mut paths: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
     for endpoint in endpoints {
         let action = audit::Action::of(endpoint.verb, endpoint.path, endpoint.right);
@@ -137,7 +144,7 @@ fn routes(app: App, keeper: &Arc<Gatekeeper>, endpoints: Vec<Endpoint>) -> Route
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(bounded_target))
-        .layer(middleware::from_fn_with_state(metrics, watch::watch))
+        .layer(middleware::from_fn_with_state(watched, watch::watch))
         .with_state(app)
 }
 

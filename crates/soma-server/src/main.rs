@@ -14,6 +14,7 @@ mod metrics;
 mod observe;
 mod raw;
 mod supervisor;
+mod traces;
 mod wiring;
 
 fn main() -> std::process::ExitCode {

@@ -7,7 +7,7 @@ pub(crate) mod expose;
 pub(crate) mod names;
 mod process;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -76,6 +76,8 @@ pub(crate) struct Metrics {
     failure: Family<Component, Counter>,
     processing: Histograms<Component>,
     lag: Family<TopicPartition, Gauge>,
+    /// The partitions whose lag is shown.
+    shown: Mutex<Vec<u32>>,
     end_to_end: Histogram,
     batch_events: Histogram,
     retries: Family<Component, Counter>,
@@ -121,6 +123,7 @@ impl Metrics {
             failure: Family::default(),
             processing: Family::new_with_constructor(latencies as fn() -> Histogram),
             lag: Family::default(),
+            shown: Mutex::new(vec![0]),
             end_to_end: latencies(),
             batch_events: Histogram::new(BATCH_BUCKETS),
             retries: Family::default(),
@@ -218,6 +221,20 @@ impl Metrics {
     /// Shows whether the projector waits for a component.
     pub(crate) fn paused(&self, component: projector::Component, paused: bool) {
         self.paused.get_or_create(&Component { component: component.as_str() }).set(paused.into());
+    }
+
+    /// Shows which partitions are this process's: their lag, and nobody else's.
+    pub(crate) fn owned(&self, partitions: &[u32]) {
+        self.rebalances.inc();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let labels = |partition| TopicPartition { topic: self.topic.clone(), partition };
+        for partition in shown.iter().filter(|partition| !partitions.contains(partition)) {
+            self.lag.remove(&labels(*partition));
+        }
+        for partition in partitions {
+            drop(self.lag.get_or_create(&labels(*partition)));
+        }
+        partitions.clone_into(&mut shown);
     }
 
     /// Shows how many records a partition holds that are not yet projected.

@@ -1,4 +1,4 @@
-//! What the projector tells, as metrics and as readiness.
+//! What the projector tells, as metrics, as readiness and as traces.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,20 +8,22 @@ use soma_core::projector::observe::{Component, Observer, Report};
 
 use crate::http::health::Health;
 use crate::metrics::Metrics;
+use crate::traces::Traces;
 
 /// Passes on what the projector tells.
 pub(crate) struct Told {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    traces: Option<Arc<Traces>>,
     /// Why the last step failed, until it is known whether the projector waits because of it.
     failure: Mutex<Option<String>>,
 }
 
 impl Told {
-    /// Tells both.
-    pub(crate) fn new(metrics: &Arc<Metrics>, health: &Arc<Health>) -> Arc<Self> {
+    /// Tells all of them.
+    pub(crate) fn new(metrics: &Arc<Metrics>, health: &Arc<Health>, traces: Option<Arc<Traces>>) -> Arc<Self> {
         let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-        Arc::new(Self { metrics, health, failure: Mutex::new(None) })
+        Arc::new(Self { metrics, health, traces, failure: Mutex::new(None) })
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<String>> {
@@ -36,6 +38,9 @@ impl Observer for Told {
 
     fn projected(&self, _: Partition, _: Offset, report: &Report) {
         self.metrics.projected(report);
+        if let Some(traces) = &self.traces {
+            traces.projected(report, self.metrics.clock.now());
+        }
     }
 
     fn failed(&self, component: Component, error: &Error) {

@@ -1,148 +1,269 @@
 //! Which adapters stand behind the ports: the only module that names them.
+//!
+//! What is configured is used, and nothing else: a broker for the log, PostgreSQL for the records,
+//! Qdrant for the points; whatever is not named lies in the data directory. [`check`] refuses the
+//! combinations that make no sense.
 
 pub(crate) mod bare;
+mod cluster;
+mod local;
 pub(crate) mod offline;
+mod projecting;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use soma_core::clock::Clock;
+use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
-use soma_core::embed::{Embedder, Identity};
 use soma_core::engine::Engine;
 use soma_core::error::Code;
-use soma_core::event::schemas::Any;
-use soma_core::ids::LogId;
+use soma_core::event::schemas::{Any, Schemas};
 use soma_core::index::VectorIndex;
-use soma_core::log::EventLog as _;
 use soma_core::projector::observe::Observer;
-use soma_core::projector::{Options, Projector, Worker};
-use soma_core::store::{PositionRow, Progress as _, Projecting as _, ProjectorName};
+use soma_core::projector::{Options, Projector};
+use soma_core::store::{MemoryStore, Projecting as _, ProjectorName};
 use soma_core::{Error, Result};
-use soma_embedded::directory;
-use soma_embedded::journal::Journal;
-use soma_embedded::records::Records;
-use soma_embedded::vectors::{self, Vectors};
-use soma_embedded::{DataDir, directory::Published};
+use soma_embedded::directory::{self, Published};
+use soma_embedded::vectors;
 
 use crate::config::Config;
+use local::Local;
+pub(crate) use projecting::{Begun, Changes, Projecting};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Answers requests and moves events into the stores.
+    Up,
+    /// Answers requests.
+    Api,
+    /// Moves events into the stores.
+    Consumer,
+    /// Does one thing and ends.
+    Command,
+}
 
 /// The opened stores and what works on them.
 pub(crate) struct Opened {
     /// Remember, recall, forget.
     pub engine: Engine,
-    /// Moves events into the stores.
-    pub projector: Projector,
-    journal: Arc<Journal>,
-    records: Arc<Records>,
-    /// Owned until this is dropped.
-    directory: DataDir,
+    /// How events get into the stores from here.
+    pub projecting: Projecting,
+    local: Option<Local>,
 }
 
-/// What lies in a data directory.
-struct Stores {
-    directory: DataDir,
-    journal: Arc<Journal>,
-    records: Arc<Records>,
-    index: Arc<dyn VectorIndex>,
-    filled: vectors::Opened,
+/// Where events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// In the journal of the data directory.
+    Journal,
+    /// In a topic.
+    Kafka,
+}
+
+/// Where this process keeps events: `soma consumer` reads the topic whether or not events are published.
+pub(crate) fn transport(config: &Config, role: Role) -> Transport {
+    if config.kafka.is_some() && (config.events.eventing || role == Role::Consumer) {
+        Transport::Kafka
+    } else {
+        Transport::Journal
+    }
+}
+
+/// Under which name metrics show the log.
+pub(crate) fn topic(config: &Config, role: Role) -> String {
+    match (transport(config, role), &config.kafka) {
+        (Transport::Kafka, Some(kafka)) => kafka.topic.clone(),
+        _ => local::JOURNAL_TOPIC.to_owned(),
+    }
+}
+
+/// Whether this process moves events into the stores.
+pub(crate) fn projects(config: &Config, role: Role) -> bool {
+    match role {
+        Role::Up | Role::Consumer => true,
+        Role::Api | Role::Command => transport(config, role) == Transport::Journal,
+    }
+}
+
+/// Whether anything lies on another server, which may be away for a while.
+pub(crate) fn has_servers(config: &Config) -> bool {
+    config.kafka.is_some() || config.postgres.is_some() || config.qdrant.is_some()
+}
+
+/// Under which names readiness shows what a process depends on, and how often that is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dependencies {
+    /// The log.
+    pub log: &'static str,
+    /// The record store.
+    pub records: &'static str,
+    /// The vector index.
+    pub index: &'static str,
+    /// How often they are looked at.
+    pub interval: Duration,
+}
+
+/// What this process depends on.
+pub(crate) fn dependencies(config: &Config, role: Role) -> Dependencies {
+    Dependencies {
+        log: if transport(config, role) == Transport::Kafka { "kafka" } else { "journal" },
+        records: if config.postgres.is_some() { "postgres" } else { "records" },
+        index: if config.qdrant.is_some() { "qdrant" } else { "vector_index" },
+        interval: Duration::from_secs(if has_servers(config) { 2 } else { 1 }),
+    }
+}
+
+/// Refuses what contradicts itself.
+///
+/// # Errors
+/// `bad_config`, which names the variable to set or to unset.
+pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
+    let refused = |what: &str, remedy: &str| Err(Error::new(Code::BadConfig, what).remedy(remedy));
+    let apart = match role {
+        Role::Api => "soma api",
+        Role::Consumer => "soma consumer",
+        Role::Up | Role::Command => return cluster::check(config),
+    };
+    if role == Role::Consumer && config.kafka.is_none() {
+        return refused(
+            "soma consumer reads events from Kafka, and no broker is named",
+            "set KAFKA_BOOTSTRAP_SERVERS, or run `soma up`, which needs none",
+        );
+    }
+    if config.postgres.is_none() || config.qdrant.is_none() {
+        let lacking = if config.postgres.is_none() { "POSTGRES_URL" } else { "QDRANT_URL" };
+        return refused(
+            &format!("{apart} shares its stores with other processes, and {lacking} is not set: two processes cannot share a data directory"),
+            &format!("set {lacking}, or run `soma up`, which does both parts in one process"),
+        );
+    }
+    cluster::check(config)
 }
 
 /// Opens everything that the configuration names.
 ///
 /// # Errors
 /// `in_use`, `corrupt`, `format_too_new`, `bad_config`, `storage_full`, `unavailable`.
-pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Arc<dyn Clock>) -> Result<Opened> {
+pub(crate) async fn open(
+    config: &Config,
+    role: Role,
+    observer: Arc<dyn Observer>,
+    clock: Arc<dyn Clock>,
+) -> Result<Opened> {
+    check(config, role)?;
     let embedder: Arc<dyn Embedder> = Arc::new(HashEmbedder::new(config.embedder.dims)?);
-    let (path, identity) = (config.embedded.data_dir.clone(), embedder.identity().clone());
-    let opening = tokio::task::spawn_blocking({
-        let clock = Arc::clone(&clock);
-        move || stores(&path, identity, clock)
-    });
-    let met = |error| Error::new(Code::Internal, "opening the stores met a defect").because(error);
-    let Stores { directory, journal, records, index, filled } = opening.await.map_err(met)??;
-    let name = ProjectorName::memory();
-    let positions = records.positions().await?;
-    refuse_foreign_records(&positions, journal.id(), &directory)?;
-    if filled == vectors::Opened::Fresh {
-        // The points are made anew from the records when the projector takes its partition.
-        records.forget_indexed(&name).await?;
-    }
-    let value_bytes_max = config.events.value_bytes_max;
-
-    let projector = Projector {
-        name: name.clone(),
-        log: journal.clone(),
-        letters: journal.clone(),
-        store: records.clone(),
-        index: Some(Arc::clone(&index)),
-        embedder: Arc::clone(&embedder),
-        schemas: Arc::new(Any),
-        clock: Arc::clone(&clock),
-        observer,
-        options: Options { value_bytes_max, ..Options::default() },
+    let transport = transport(config, role);
+    let is_local = transport == Transport::Journal || config.postgres.is_none() || config.qdrant.is_none();
+    let local = match is_local {
+        true => Some(Local::open(config, transport, embedder.identity().clone(), Arc::clone(&clock)).await?),
+        false => None,
     };
+    let name = ProjectorName::memory();
+    let (store, generations) = records(config, local.as_ref(), &clock).await?;
+    let (index, filled) = points(config, local.as_ref(), &embedder).await?;
+    if filled == vectors::Opened::Fresh && role != Role::Command {
+        // The points are made anew from the records when a projector takes its partitions.
+        store.forget_indexed(&name).await?;
+    }
+    let logs = match (transport, &config.kafka) {
+        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, &generations, Arc::clone(&clock)).await?,
+        _ => local.as_ref().map(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
+    };
+    if let (Some(local), Transport::Journal) = (&local, transport) {
+        local.refuse_foreign_records(config.postgres.is_none()).await?;
+    }
+    let cluster::Logs { log, letters } = logs;
+    let (log, schemas) = match transport {
+        Transport::Kafka => cluster::schemas(config, role, log).await?,
+        Transport::Journal => (log, Arc::new(Any) as Arc<dyn Schemas>),
+    };
+    let value_bytes_max = config.events.value_bytes_max;
     let engine = Engine {
-        log: journal.clone(),
-        letters: journal.clone(),
-        store: records.clone(),
-        index,
-        embedder,
-        clock,
-        projector: name,
+        log: Arc::clone(&log),
+        letters: Arc::clone(&letters),
+        store: Arc::clone(&store),
+        index: Arc::clone(&index),
+        embedder: Arc::clone(&embedder),
+        clock: Arc::clone(&clock),
+        projector: name.clone(),
         value_bytes_max,
     };
-    Ok(Opened { engine, projector, journal, records, directory })
+    let options = Options { value_bytes_max, ..Options::default() };
+    let projector =
+        Projector { name, log, letters, store, index: Some(index), embedder, schemas, clock, observer, options };
+    let projecting = Projecting::of(config, role, transport, projector);
+    Ok(Opened { engine, projecting, local })
 }
 
-/// Refuses records that were made from another journal: this one was lost or replaced, and going on
-/// would show memories that no log knows.
-fn refuse_foreign_records(positions: &[PositionRow], journal: &LogId, directory: &DataDir) -> Result<()> {
-    let Some(foreign) = positions.iter().find(|row| row.log != *journal) else { return Ok(()) };
-    if positions.iter().any(|row| row.log == *journal) {
-        return Ok(());
+type Stores = (Arc<dyn MemoryStore>, cluster::Generations);
+
+/// The record store that is configured, and who knows the generation of a log.
+async fn records(config: &Config, local: Option<&Local>, clock: &Arc<dyn Clock>) -> Result<Stores> {
+    match (&config.postgres, local.and_then(|local| local.records.clone())) {
+        (Some(postgres), _) => cluster::records(postgres, Arc::clone(clock)).await,
+        (None, Some(records)) => Ok((records, cluster::Generations::First)),
+        (None, None) => Err(Error::new(Code::Internal, "there is no record store")),
     }
-    let (path, was) = (directory.path().display(), &foreign.log);
-    Err(Error::new(
-        Code::LogReplaced,
-        format!("the records in {path} were made from journal {was}, but journal.db is another one ({journal})"),
-    )
-    .remedy(
-        "put the journal back that belongs to them; or, to begin with this journal, move records.db away and keep it",
-    ))
 }
 
-/// Opens what lies in a data directory. Takes as long as the index is large.
-fn stores(path: &Path, identity: Identity, clock: Arc<dyn Clock>) -> Result<Stores> {
-    let directory = DataDir::open(path)?;
-    let journal = Arc::new(Journal::open(&directory, clock)?);
-    let records = Arc::new(Records::open(&directory)?);
-    let (vectors, filled) = Vectors::open(&directory.vectors(), identity)?;
-    Ok(Stores { directory, journal, records, index: Arc::new(vectors), filled })
+/// The vector index that is configured, and whether it is new.
+async fn points(
+    config: &Config,
+    local: Option<&Local>,
+    embedder: &Arc<dyn Embedder>,
+) -> Result<(Arc<dyn VectorIndex>, vectors::Opened)> {
+    match (&config.qdrant, local.and_then(|local| local.index.clone())) {
+        (Some(qdrant), _) => cluster::points(qdrant, embedder.identity().clone()).await,
+        (None, Some(index)) => Ok(index),
+        (None, None) => Err(Error::new(Code::Internal, "there is no vector index")),
+    }
 }
 
 impl Opened {
     /// Writes back what waits to be written back. Nothing is lost without it: the next start takes
     /// longer.
     pub(crate) async fn close(&self) {
-        for closed in [self.records.close().await, self.journal.close().await] {
-            if let Err(error) = closed {
-                tracing::warn!("a store could not be closed in order: {error}");
-            }
+        if let Some(local) = &self.local {
+            local.close().await;
         }
     }
 
-    /// The worker of the journal's one partition.
-    pub(crate) fn worker(&self) -> Worker {
-        Worker::new(self.projector.clone(), 0)
-    }
-
-    /// Tells other processes of this machine where this one listens, until the result is dropped.
+    /// Tells other processes of this machine where this one listens, until the result is dropped; a
+    /// process without a data directory tells nobody.
     ///
     /// # Errors
     /// `storage_full`, `unavailable`.
-    pub(crate) fn publish_address(&self, url: &str) -> Result<Published> {
-        self.directory.publish_address(url)
+    pub(crate) fn publish_address(&self, url: &str) -> Result<Option<Published>> {
+        self.local.as_ref().map(|local| local.directory.publish_address(url)).transpose()
+    }
+
+    /// Appends to the log what was kept in the journal while events were not published.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`, `storage_full`.
+    pub(crate) async fn forward_journal(&self, config: &Config, role: Role) -> Result<u64> {
+        match (transport(config, role), role) {
+            (Transport::Kafka, Role::Up | Role::Api) => {
+                local::forward(&config.embedded.data_dir, self.local.as_ref(), &self.engine).await
+            }
+            (Transport::Kafka | Transport::Journal, _) => Ok(0),
+        }
+    }
+
+    /// What lies where, for people: no secrets.
+    pub(crate) fn places(&self, config: &Config) -> Vec<(&'static str, String)> {
+        let log = self.engine.log.id();
+        let kafka = config.kafka.as_ref().filter(|_| log.as_str().contains('/'));
+        let servers = [
+            kafka.map(|kafka| ("log", format!("{} on {}", kafka.topic, kafka.bootstrap))),
+            config.postgres.as_ref().map(|postgres| ("records", cluster::shown(postgres))),
+            config.qdrant.as_ref().map(|qdrant| ("points", format!("{} on {}", qdrant.collection, qdrant.url))),
+            self.local.is_some().then(|| ("data", config.embedded.data_dir.display().to_string())),
+        ];
+        servers.into_iter().flatten().collect()
     }
 }
 

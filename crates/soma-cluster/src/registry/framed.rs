@@ -51,6 +51,10 @@ impl EventLog for FramedLog {
         self.log.erase(partition, items).await
     }
 
+    fn knows_event_ids(&self) -> bool {
+        self.log.knows_event_ids()
+    }
+
     async fn find(&self, event_id: EventId) -> Result<Option<Record>> {
         self.log.find(event_id).await
     }

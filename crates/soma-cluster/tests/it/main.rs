@@ -1,3 +1,4 @@
-//! Behaviour of the adapters through their public interface.
+//! The adapters of this crate through their public doors, on stand-ins and on real servers.
 
+mod kafka;
 mod registry;

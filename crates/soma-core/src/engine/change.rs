@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Context, Engine, Key, Written, admission, write};
+use super::{Context, Engine, Key, Written, admission, first, write};
 use crate::error::{Code, Error, Result};
 use crate::event::build::Draft;
 use crate::event::{Event, EventType};
@@ -95,11 +95,11 @@ pub(super) async fn replace(
 /// The answer that a request got before, if it was made before. Whether the memory was known at
 /// that time, and so which kind of event it became, is no part of the request.
 async fn answered(engine: &Engine, event: &Event) -> Option<Result<Written>> {
-    let record = match engine.log.find(event.event_id).await {
-        Ok(record) => record?,
+    let found = match first::find(engine, event.event_id).await {
+        Ok(found) => found?,
         Err(error) => return Some(Err(error)),
     };
-    let as_kind = |kind| write::repeated(&Event { kind, ..event.clone() }, &record);
+    let as_kind = |kind| write::repeated(&Event { kind, ..event.clone() }, &found);
     Some(as_kind(EventType::Updated).or_else(|_| as_kind(EventType::Created)))
 }
 

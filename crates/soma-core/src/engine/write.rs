@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::admission::{self, Derived};
+use super::first::{self, First};
 use super::{Context, Engine, Written};
 use crate::error::{Code, Error, Result};
 use crate::event::build::{self, Draft};
 use crate::event::{Event, codec};
-use crate::ids::Place;
+use crate::ids::{EventId, Place};
 use crate::limits;
-use crate::log::{Appended, NewRecord, Record};
+use crate::log::{Appended, NewRecord};
 
 pub(super) async fn remember(
     engine: &Engine,
@@ -20,6 +21,7 @@ pub(super) async fn remember(
     context: Context<'_>,
 ) -> Result<Vec<Result<Written>>> {
     let mut named = BTreeSet::new();
+    let is_repeatable = context.key.is_some() || drafts.iter().any(|draft| draft.event_id.is_some());
     let build = |(item, draft): (usize, Draft)| {
         // An id that is drawn here is nobody's yet.
         let is_named = draft.id.is_some() || draft.coordinate.is_some() || context.key.is_some();
@@ -31,7 +33,9 @@ pub(super) async fn remember(
     };
     let events = drafts.into_iter().enumerate().map(build).collect();
     let events = admission::remembered(engine, events, &named).await?;
-    append_valid(engine, events, context.traceparent).await
+    // Ids that were drawn here cannot have been written before.
+    let repeats = if is_repeatable { Repeats::Possible } else { Repeats::Impossible };
+    append_valid(engine, events, repeats, context.traceparent).await
 }
 
 pub(super) async fn publish(
@@ -41,7 +45,7 @@ pub(super) async fn publish(
     traceparent: Option<&str>,
 ) -> Result<Vec<Result<Written>>> {
     let events = admission::published(engine, events, derived).await?;
-    append_valid(engine, events, traceparent).await
+    append_valid(engine, events, Repeats::Possible, traceparent).await
 }
 
 pub(super) async fn append(
@@ -49,7 +53,7 @@ pub(super) async fn append(
     events: Vec<Event>,
     traceparent: Option<&str>,
 ) -> Result<Vec<Result<Written>>> {
-    append_valid(engine, events.into_iter().map(Ok).collect(), traceparent).await
+    append_valid(engine, events.into_iter().map(Ok).collect(), Repeats::Possible, traceparent).await
 }
 
 /// Appends one event that must not fail on its own.
@@ -70,30 +74,48 @@ fn event(engine: &Engine, mut draft: Draft, context: Context<'_>, item: usize) -
     draft.build(&*engine.clock)
 }
 
+/// Whether an event may have been written before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeats {
+    Possible,
+    Impossible,
+}
+
 /// Appends the events among the items; an item that is an error keeps its place in the answer.
 async fn append_valid(
     engine: &Engine,
     items: Vec<Result<Event>>,
+    repeats: Repeats,
     traceparent: Option<&str>,
 ) -> Result<Vec<Result<Written>>> {
+    let ids: Vec<EventId> = match repeats {
+        Repeats::Possible => items.iter().flatten().map(|event| event.event_id).collect(),
+        Repeats::Impossible => Vec::new(),
+    };
+    let known = first::beside_the_log(engine, &ids).await?;
     let mut records = Vec::with_capacity(items.len());
     let items: Vec<Result<Event>> = items
         .into_iter()
         .map(|item| {
             let event = item?;
-            records.push(record(engine, &event, traceparent)?);
+            if !known.contains_key(&event.event_id) {
+                records.push(record(engine, &event, traceparent)?);
+            }
             Ok(event)
         })
         .collect();
     let mut appended = append_records(engine, records).await?.into_iter();
     let answer = |item: Result<Event>| {
         let event = item?;
+        if let Some(first) = known.get(&event.event_id) {
+            return repeated(&event, first);
+        }
         let appended = appended.next().ok_or_else(|| {
             Error::new(Code::Internal, "the log answered fewer records than it was given").remedy("report this")
         })?;
         match appended {
             Appended::New(place) => Ok(written(&event, place, Repeated::No)),
-            Appended::Existing(record) => repeated(&event, &record),
+            Appended::Existing(record) => repeated(&event, &First::of_record(&record)),
         }
     };
     Ok(items.into_iter().map(answer).collect())
@@ -134,12 +156,12 @@ fn written(event: &Event, place: Place, repeated: Repeated) -> Written {
 }
 
 /// The first answer again, if the log's event says what this one says.
-pub(super) fn repeated(event: &Event, record: &Record) -> Result<Written> {
-    let first = codec::decode(record, limits::VALUE_BYTES_MAX).map(|entry| entry.event);
-    if first.as_ref().is_ok_and(|first| says_the_same(event, first)) {
-        return Ok(written(event, record.place.clone(), Repeated::Yes));
+pub(super) fn repeated(event: &Event, first: &First) -> Result<Written> {
+    let said = first.event.as_ref();
+    if said.is_some_and(|first| says_the_same(event, first)) {
+        return Ok(written(event, first.place.clone(), Repeated::Yes));
     }
-    if event.content.is_some() && first.is_ok_and(|first| first.content.is_none()) {
+    if event.content.is_some() && said.is_some_and(|first| first.content.is_none()) {
         let what = format!("what the event {} wrote before has been deleted since", event.event_id);
         return Err(Error::new(Code::IdempotencyConflict, what)
             .remedy("use a new idempotency key or event id to write it again"));

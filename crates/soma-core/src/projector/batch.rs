@@ -15,6 +15,9 @@ use crate::index::Op;
 use crate::log::{Erasure, Record};
 use crate::store::{Advance, LastEvent, Loaded, Staging};
 
+/// The header of W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
+
 /// Applies a batch and moves the session beyond it; `beside` runs while the index writes, and its
 /// outcome is the answer. On an error nothing has changed that repeating the batch would not change in
 /// the same way.
@@ -57,6 +60,7 @@ pub(super) async fn apply<T>(
 
     count(&mut report, &folded);
     report.both_took = watch.total();
+    report.traceparents = records.iter().filter_map(traceparent).collect();
     report.end_to_end = records.iter().map(|record| age(projector, record)).collect();
     projector.observer.projected(session.claim.partition, session.next, &report);
     Ok(done)
@@ -106,6 +110,10 @@ fn store(error: Error) -> Failure {
 
 fn index(error: Error) -> Failure {
     Failure { component: Component::VectorIndexer, error }
+}
+
+fn traceparent(record: &Record) -> Option<String> {
+    String::from_utf8(record.header(TRACEPARENT)?.to_vec()).ok()
 }
 
 fn age(projector: &Projector, record: &Record) -> Duration {

@@ -60,6 +60,8 @@ pub struct Report {
     pub both_took: Duration,
     /// Per record, time from the log taking it to the commit in both stores.
     pub end_to_end: Vec<Duration>,
+    /// The `traceparent` of each record that carries one.
+    pub traceparents: Vec<String>,
 }
 
 /// Who wants to know how a projector fares. Calls are brief and never block.

@@ -26,7 +26,7 @@ pub(super) use crate::http::local::encoded;
 use crate::http::local::{Local, Reply};
 use crate::metrics::Metrics;
 use crate::observe::Told;
-use crate::wiring::{self, Opened};
+use crate::wiring::{self, Opened, Role};
 
 use remote::Remote;
 
@@ -185,17 +185,20 @@ impl Here {
     pub(super) fn open(config: &Config) -> Result<Self> {
         let runtime = runtime()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let metrics = Metrics::new("memory.events", Arc::clone(&clock));
+        let metrics = Metrics::new(&wiring::topic(config, Role::Command), Arc::clone(&clock));
         let health = Health::starting();
-        let told = Told::new(&metrics, &health);
-        let opened = runtime.block_on(wiring::open(config, told, clock))?;
+        let told = Told::new(&metrics, &health, None);
+        let opened = runtime.block_on(wiring::open(config, Role::Command, told, clock))?;
         let stop = CancellationToken::new();
-        let mut worker = opened.worker();
-        runtime.block_on(worker.take())?;
-        let projector = runtime.spawn(worker.run(stop.clone()));
+        let begun = runtime.block_on(opened.projecting.begin())?;
+        let projects = begun.is_something();
+        let projector = runtime.spawn(begun.run(Arc::new(|_| {}), stop.clone()));
         health.enter(Phase::Running);
         let local = Local::new(crate::http::App::new(config, &opened.engine, metrics, health));
         let here = Self { runtime, local, stop, projector, opened };
+        if !projects {
+            return Ok(here);
+        }
         match here.catch_up() {
             Ok(()) => Ok(here),
             // What stopped the projector says more than that the stores stay behind.

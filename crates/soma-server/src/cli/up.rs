@@ -1,4 +1,4 @@
-//! `soma up`: API and projector in one process.
+//! `soma up`, `soma api`, `soma consumer`: API and projector in one process, or each in its own.
 //!
 //! Ports are bound before anything is opened, so an address in use is known at once and nobody is
 //! turned away while the stores open. The probes of the metrics port answer from then on. The API
@@ -10,13 +10,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use soma_core::clock::Clock;
 use soma_core::engine::Engine;
-use soma_core::error::Code;
+use soma_core::error::{Code, Kind};
+use soma_core::ids::Partition;
 use soma_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -32,12 +33,15 @@ use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
-use crate::wiring;
+use crate::traces::Traces;
+use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
 
-/// Under which name metrics show the journal.
-const TOPIC: &str = "memory.events";
-/// How often the lag is looked at.
-const LAG_INTERVAL: Duration = Duration::from_secs(1);
+/// Under which name readiness shows what the start waits for.
+const START: &str = "start";
+/// The first wait for a server that the start needs; it doubles with each further one.
+const START_RETRY_MIN: Duration = Duration::from_millis(500);
+/// The longest such wait.
+const START_RETRY_MAX: Duration = Duration::from_secs(10);
 /// How long requests to the metrics port may take at shutdown.
 const PROBE_DRAIN: Duration = Duration::from_secs(1);
 /// Connections of the metrics port.
@@ -68,76 +72,164 @@ impl Flags {
     }
 }
 
-pub(super) fn run(config: Config) -> Result<ExitCode> {
+/// Runs a role until it is told to stop.
+///
+/// # Errors
+/// Why it could not start, or what ended it.
+pub(super) fn run(config: Config, role: Role) -> Result<ExitCode> {
+    wiring::check(&config, role)?;
     let runtime = runtime()?;
-    runtime.block_on(serve_all(config))?;
+    runtime.block_on(serve_all(config, role))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve_all(config: Config) -> Result<()> {
+/// What the tasks of a process share.
+struct Process {
+    config: Config,
+    role: Role,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    traces: Option<Arc<Traces>>,
+    supervisor: Supervisor,
+}
+
+async fn serve_all(config: Config, role: Role) -> Result<()> {
     let mut signals = Signals::listen()?;
-    let api = bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?;
-    let probes = bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?;
+    let api = match role {
+        Role::Consumer => None,
+        Role::Up | Role::Api | Role::Command => Some(bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?),
+    };
+    let probes = match wiring::projects(&config, role) {
+        true => Some(bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?),
+        false => None,
+    };
     let tls = config.api.tls.as_ref().map(Tls::new).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let (api_url, metrics_url) = (url(scheme, &api)?, url("http", &probes)?);
-
+    let api_url = api.as_ref().map(|api| url(scheme, api)).transpose()?;
+    let metrics_url = probes.as_ref().map(|probes| url("http", probes)).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
-    let metrics = Metrics::new(TOPIC, Arc::clone(&clock));
+    let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
     let health = Health::starting();
-    let mut supervisor = Supervisor::new();
-    let reach = if loopback(&probes)? { Reach::ThisMachine } else { Reach::Anywhere };
-    let routes = http::health::router(Probes { metrics: Arc::clone(&metrics), health: Arc::clone(&health) }, reach);
-    let bounds = serve::Bounds {
-        connections_max: PROBE_CONNECTIONS_MAX,
-        read_timeout: config.api.read_timeout,
-        drain_timeout: PROBE_DRAIN,
-        clock: Arc::clone(&clock),
-    };
-    let stop = supervisor.stop(Stage::Watching);
-    supervisor.spawn(Stage::Watching, "metrics server", serve::serve(probes, routes, bounds, stop));
-
-    let told = Told::new(&metrics, &health);
-    let opened = unless_signalled(&mut signals, wiring::open(&config, told, Arc::clone(&clock))).await?;
-    let mut worker = opened.worker();
-    unless_signalled(&mut signals, worker.take()).await?;
-    let published = opened.publish_address(&api_url)?;
-    let stop = supervisor.stop(Stage::Projecting);
-    supervisor.spawn(Stage::Projecting, "projector", worker.run(stop));
-    let stop = supervisor.stop(Stage::Projecting);
-    supervisor.spawn(
-        Stage::Projecting,
-        "lag watch",
-        watch_lag(opened.engine.clone(), Arc::clone(&metrics), Arc::clone(&health), stop),
-    );
-
-    let app = App::new(&config, &opened.engine, metrics, Arc::clone(&health));
-    let bounds = serve::Bounds {
-        connections_max: config.api.connections_max,
-        read_timeout: config.api.read_timeout,
-        drain_timeout: config.api.shutdown_timeout,
-        clock,
-    };
-    let routes = http::router(app, &keeper);
-    let stop = supervisor.stop(Stage::Serving);
-    supervisor.spawn(Stage::Serving, "tokens watch", keeper.watch(Arc::clone(&bounds.clock), stop));
-    let stop = supervisor.stop(Stage::Serving);
-    if let Some(tls) = &tls {
-        let watching = Arc::clone(tls).watch(Arc::clone(&bounds.clock), stop.clone());
-        supervisor.spawn(Stage::Serving, "certificate watch", watching);
+    let traces = config.metrics.traces.as_deref().map(Traces::start).transpose()?;
+    let mut process =
+        Process { config, role, clock, metrics, health, traces: traces.clone(), supervisor: Supervisor::new() };
+    if let Some(probes) = probes {
+        process.serve_probes(probes)?;
     }
-    supervisor.spawn(Stage::Serving, "api server", serve::serve_with(api, routes, tls, bounds, stop));
-    health.enter(Phase::Running);
-    welcome(&config, &api_url, &metrics_url);
+    let opened = process.open(&mut signals).await?;
+    let begun = unless_signalled(&mut signals, opened.projecting.begin()).await?;
+    let handed = unless_signalled(&mut signals, opened.forward_journal(&process.config, role)).await?;
+    if handed > 0 {
+        tracing::info!(records = handed, "appended what the journal kept while events were not published");
+    }
+    let published = match &api_url {
+        Some(url) => opened.publish_address(url)?,
+        None => None,
+    };
+    process.project(&opened, begun);
+    if let Some(api) = api {
+        process.serve_api(api, &opened, &keeper, tls);
+    }
+    process.health.enter(Phase::Running);
+    welcome(&process.config, &opened, api_url.as_deref(), metrics_url.as_deref());
 
-    let ended = supervisor.run(signals, || health.enter(Phase::Stopping)).await;
+    let health = Arc::clone(&process.health);
+    let ended = process.supervisor.run(signals, || health.enter(Phase::Stopping)).await;
     drop(published);
     opened.close().await;
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     if ended.is_ok() {
         tracing::info!("stopped");
     }
     ended
+}
+
+impl Process {
+    fn serve_probes(&mut self, probes: TcpListener) -> Result<()> {
+        let reach = if loopback(&probes)? { Reach::ThisMachine } else { Reach::Anywhere };
+        let shown = Probes { metrics: Arc::clone(&self.metrics), health: Arc::clone(&self.health) };
+        let routes = http::health::router(shown, reach);
+        let bounds = serve::Bounds {
+            connections_max: PROBE_CONNECTIONS_MAX,
+            read_timeout: self.config.api.read_timeout,
+            drain_timeout: PROBE_DRAIN,
+            clock: Arc::clone(&self.clock),
+        };
+        let stop = self.supervisor.stop(Stage::Watching);
+        self.supervisor.spawn(Stage::Watching, "metrics server", serve::serve(probes, routes, bounds, stop));
+        Ok(())
+    }
+
+    /// Opens the stores. A server that is away is waited for, and named meanwhile; whatever else is wrong
+    /// ends the start.
+    async fn open(&self, signals: &mut Signals) -> Result<Opened> {
+        let mut wait = START_RETRY_MIN;
+        loop {
+            let told = Told::new(&self.metrics, &self.health, self.traces.clone());
+            let opening = wiring::open(&self.config, self.role, told, Arc::clone(&self.clock));
+            let error = match unless_signalled(signals, opening).await {
+                Ok(opened) => {
+                    self.health.report(START, None);
+                    return Ok(opened);
+                }
+                Err(error) if error.kind() == Kind::Unavailable && wiring::has_servers(&self.config) => error,
+                Err(error) => return Err(error),
+            };
+            let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(error.code = error.code.as_str(), retry_ms, "waiting for what the start needs: {error}");
+            self.health.report(START, Some(error.to_string()));
+            unless_signalled(signals, self.clock.sleep(wait)).await;
+            wait = (wait * 2).min(START_RETRY_MAX);
+        }
+    }
+
+    fn project(&mut self, opened: &Opened, begun: Begun) {
+        let owned: Arc<Mutex<Vec<Partition>>> = Arc::default();
+        let is_projecting = begun.is_something();
+        if is_projecting {
+            let (metrics, shared) = (Arc::clone(&self.metrics), Arc::clone(&owned));
+            let changes: Changes = Arc::new(move |partitions: &[Partition]| {
+                metrics.owned(partitions);
+                partitions.clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+            });
+            let stop = self.supervisor.stop(Stage::Projecting);
+            self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
+        }
+        let watch = Watch {
+            engine: opened.engine.clone(),
+            names: wiring::dependencies(&self.config, self.role),
+            metrics: Arc::clone(&self.metrics),
+            health: Arc::clone(&self.health),
+            owned,
+        };
+        let stop = self.supervisor.stop(Stage::Projecting);
+        self.supervisor.spawn(Stage::Projecting, "dependency watch", watch.run(stop));
+    }
+
+    fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
+        let app = App::new(&self.config, &opened.engine, Arc::clone(&self.metrics), Arc::clone(&self.health));
+        let app = App { traces: self.traces.clone(), ..app };
+        let bounds = serve::Bounds {
+            connections_max: self.config.api.connections_max,
+            read_timeout: self.config.api.read_timeout,
+            drain_timeout: self.config.api.shutdown_timeout,
+            clock: Arc::clone(&self.clock),
+        };
+        let routes = http::router(app, keeper);
+        let stop = self.supervisor.stop(Stage::Serving);
+        let watching = Arc::clone(keeper).watch(Arc::clone(&self.clock), stop);
+        self.supervisor.spawn(Stage::Serving, "tokens watch", watching);
+        let stop = self.supervisor.stop(Stage::Serving);
+        if let Some(tls) = &tls {
+            let watching = Arc::clone(tls).watch(Arc::clone(&self.clock), stop.clone());
+            self.supervisor.spawn(Stage::Serving, "certificate watch", watching);
+        }
+        self.supervisor.spawn(Stage::Serving, "api server", serve::serve_with(api, routes, tls, bounds, stop));
+    }
 }
 
 async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
@@ -168,43 +260,80 @@ fn url(scheme: &str, listener: &TcpListener) -> Result<String> {
     Ok(format!("{scheme}://{address}"))
 }
 
-/// Shows how far the projector is behind, and whether the index can be read: nobody might write for long.
-async fn watch_lag(engine: Engine, metrics: Arc<Metrics>, health: Arc<Health>, stop: CancellationToken) -> Result<()> {
-    while !stop.is_cancelled() {
-        health.report("vector_index", engine.index.scan(None, 1).await.err().map(|error| error.message));
-        if let (Ok(all), Ok(position)) = (engine.log.bounds().await, engine.position().await) {
-            for bounds in all {
-                let next = position.next(engine.log.id(), bounds.partition);
-                metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
+/// Looks at what the process depends on, so that readiness is true though nobody writes.
+struct Watch {
+    engine: Engine,
+    names: Dependencies,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    /// The partitions of this process, whose lag it shows.
+    owned: Arc<Mutex<Vec<Partition>>>,
+}
+
+impl Watch {
+    async fn run(self, stop: CancellationToken) -> Result<()> {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.look() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.engine.clock.sleep(self.names.interval) => {}
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = engine.clock.sleep(LAG_INTERVAL) => {}
+        Ok(())
+    }
+
+    async fn look(&self) {
+        let engine = &self.engine;
+        let (points, bounds, position) =
+            tokio::join!(engine.index.scan(None, 1), engine.log.bounds(), engine.position());
+        self.health.report(self.names.index, points.as_ref().err().map(ToString::to_string));
+        self.health.report(self.names.log, bounds.as_ref().err().map(ToString::to_string));
+        self.health.report(self.names.records, position.as_ref().err().map(ToString::to_string));
+        let (Ok(bounds), Ok(position)) = (bounds, position) else { return };
+        let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for bounds in bounds.into_iter().filter(|bounds| owned.contains(&bounds.partition)) {
+            let next = position.next(engine.log.id(), bounds.partition);
+            self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
         }
     }
-    Ok(())
 }
 
 /// Says where everything is: to people in words, to programs in one line of the log.
-fn welcome(config: &Config, api: &str, metrics: &str) {
-    let data = config.embedded.data_dir.display();
+fn welcome(config: &Config, opened: &Opened, api: Option<&str>, metrics: Option<&str>) {
+    let stores = opened.places(config);
     match config.logging.format {
         Format::Json => {
-            tracing::info!(api.url = api, metrics.url = metrics, data.dir = %data, "soma is ready");
+            let shown: Vec<String> = stores.iter().map(|(what, place)| format!("{what} {place}")).collect();
+            let data = config.embedded.data_dir.display();
+            tracing::info!(api.url = api, metrics.url = metrics, data.dir = %data, stores = shown.join(", "), "soma is ready");
         }
         Format::Text => {
-            let token = match config.api.access {
-                crate::config::api::Access::Token(_) | crate::config::api::Access::File { .. } => {
-                    " -H \"Authorization: Bearer $SOMA_API_TOKEN\""
-                }
-                crate::config::api::Access::Loopback | crate::config::api::Access::Anyone => "",
-            };
+            let api_lines = api.map(|api| format!("  API      {api}\n  page     {api}/ui\n"));
+            let metrics_line = metrics.map(|metrics| format!("  metrics  {metrics}/metrics\n"));
+            let store_lines: String = stores.iter().map(|(what, place)| format!("  {what:<7}  {place}\n")).collect();
+            let (api_lines, metrics_line) = (api_lines.unwrap_or_default(), metrics_line.unwrap_or_default());
             println!(
-                "soma is ready\n  API      {api}\n  page     {api}/ui\n  metrics  {metrics}/metrics\n  data     {data}\n\nTry it:\n  \
-                 curl{token} {api}/v1/memories -d '{{\"payload\": {{\"text\": \"the sky is blue\"}}}}'\n  \
-                 curl{token} {api}/v1/recall -d '{{\"query\": \"sky\"}}'\n\nStop it with Ctrl-C."
+                "soma is ready\n{api_lines}{metrics_line}{store_lines}{}\nStop it with Ctrl-C.",
+                trial(config, api)
             );
         }
     }
+}
+
+/// Two commands to copy.
+fn trial(config: &Config, api: Option<&str>) -> String {
+    let token = match config.api.access {
+        crate::config::api::Access::Token(_) | crate::config::api::Access::File { .. } => {
+            " -H \"Authorization: Bearer $SOMA_API_TOKEN\""
+        }
+        crate::config::api::Access::Loopback | crate::config::api::Access::Anyone => "",
+    };
+    let Some(api) = api else { return String::new() };
+    format!(
+        "\nTry it:\n  curl{token} {api}/v1/memories -d '{{\"payload\": {{\"text\": \"the sky is blue\"}}}}'\n  \
+         curl{token} {api}/v1/recall -d '{{\"query\": \"sky\"}}'\n"
+    )
 }

@@ -8,6 +8,8 @@ use std::path::Path;
 use soma_core::Error;
 use soma_core::error::Code;
 
+use super::Secret;
+
 /// One variable that the program understands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Variable {
@@ -200,6 +202,41 @@ impl Reader {
         let shown = if variable.secret { value.as_ref().map(|_| "<hidden>".to_owned()) } else { value.clone() };
         self.settings.push(Setting { variable: *variable, shown, origin });
         value
+    }
+
+    /// A secret: from its variable, or from the file that another variable names; `None` when neither is set.
+    pub(crate) fn secret(&mut self, variable: &Variable, file: &Variable) -> Option<Secret> {
+        let text = self.text(variable);
+        let path = self.text(file);
+        match (text, path) {
+            (Some(_), Some(_)) => {
+                self.problem(format!("{} and {} are both set; unset one", variable.name, file.name), variable.name);
+                None
+            }
+            (Some(text), None) => Some(Secret(text)),
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) if !text.trim().is_empty() => Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned())),
+                Ok(_) => {
+                    self.problem(format!("{}={path} is empty; write the secret into it", file.name), file.name);
+                    None
+                }
+                Err(error) => {
+                    self.problem(format!("{}={path} cannot be read: {error}", file.name), file.name);
+                    None
+                }
+            },
+            (None, None) => None,
+        }
+    }
+
+    /// What is handed on as it is: the rest of each name behind the free prefix, and its value. The
+    /// environment beats the file.
+    pub(crate) fn free(&mut self) -> BTreeMap<String, String> {
+        let file = self.source.file.iter();
+        let all = file.chain(&self.source.environment);
+        all.filter_map(|(name, value)| Some((name.strip_prefix(FREE_PREFIX)?.to_owned(), value.trim().to_owned())))
+            .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+            .collect()
     }
 
     /// The parsed value of a variable that may be unset; a wrong one is remembered as a problem.

@@ -44,7 +44,7 @@ fn an_empty_value_counts_as_unset() {
 
 #[test]
 fn all_problems_are_reported_at_once() {
-    let text = refused(&[("SOMA_API_PORT", "nine"), ("MEMORY_VECTOR_DIM", "0"), ("KAFKA_BOOTSTRAP_SERVERS", "k:9092")]);
+    let text = refused(&[("SOMA_API_PORT", "nine"), ("MEMORY_VECTOR_DIM", "0"), ("KAFKA_BOOTSTRAP_SERVERS", "kafka")]);
     for name in ["3 settings", "SOMA_API_PORT=nine", "MEMORY_VECTOR_DIM=0", "KAFKA_BOOTSTRAP_SERVERS"] {
         assert!(text.contains(name), "{name} is missing in: {text}");
     }
@@ -61,13 +61,70 @@ fn an_address_beyond_loopback_needs_a_token_or_a_word() {
 }
 
 #[test]
-fn a_profile_that_this_build_has_not_is_refused() {
-    for name in ["KAFKA_BOOTSTRAP_SERVERS", "POSTGRES_URL", "QDRANT_URL", "SCHEMA_REGISTRY_URL"] {
-        assert!(refused(&[(name, "x")]).contains(name), "{name} was ignored");
-    }
-    assert!(refused(&[("EVENTING_ENABLED", "true")]).contains("EVENTING_ENABLED"));
+fn a_broker_turns_eventing_on_unless_it_is_told_off() {
+    let eventing = |variables: &[(&str, &str)]| load(with(variables)).expect("valid").events.eventing;
+    assert!(!eventing(&[]));
+    assert!(eventing(&[("KAFKA_BOOTSTRAP_SERVERS", "k:9092")]));
+    assert!(!eventing(&[("KAFKA_BOOTSTRAP_SERVERS", "k:9092"), ("EVENTING_ENABLED", "OFF")]));
+    assert!(refused(&[("EVENTING_ENABLED", "true")]).contains("KAFKA_BOOTSTRAP_SERVERS"));
     assert!(refused(&[("EVENTING_ENABLED", "maybe")]).contains("neither true nor false"));
-    load(with(&[("EVENTING_ENABLED", "OFF")])).expect("off is what this build does");
+}
+
+#[test]
+fn servers_are_named_by_addresses() {
+    for (name, wrong) in [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092,"),
+        ("POSTGRES_URL", "db:5432"),
+        ("QDRANT_URL", "qdrant:6334"),
+        ("SCHEMA_REGISTRY_URL", "registry:8081"),
+        ("KAFKA_MEMORY_EVENTS_TOPIC", "memory events"),
+    ] {
+        assert!(refused(&[(name, wrong)]).contains(name), "{name}={wrong} was accepted");
+    }
+    let same = [("KAFKA_MEMORY_DLQ_TOPIC", "memory.events")];
+    assert!(refused(&same).contains("topic of their own"));
+}
+
+#[test]
+fn half_of_a_pair_is_refused() {
+    let kafka = ("KAFKA_BOOTSTRAP_SERVERS", "k:9092");
+    let said = refused(&[kafka, ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL"), ("KAFKA_SASL_USERNAME", "u")]);
+    assert!(said.contains("KAFKA_SASL_PASSWORD"), "{said}");
+    let said = refused(&[kafka, ("KAFKA_SASL_USERNAME", "u"), ("KAFKA_SASL_PASSWORD", "p")]);
+    assert!(said.contains("KAFKA_SECURITY_PROTOCOL"), "{said}");
+    let said = refused(&[kafka, ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"), ("KAFKA_SASL_MECHANISM", "oauthbearer")]);
+    assert!(said.contains("KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"), "{said}");
+    assert!(refused(&[("KAFKA_VALUE_FORMAT", "confluent")]).contains("SCHEMA_REGISTRY_URL"));
+}
+
+#[test]
+fn a_secret_may_lie_in_a_file_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("password");
+    std::fs::write(&file, "hunter2\n").expect("a file");
+    let path = file.display().to_string();
+    let base = [
+        ("KAFKA_BOOTSTRAP_SERVERS", "k:9092"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+        ("KAFKA_SASL_USERNAME", "u"),
+        ("KAFKA_SASL_PASSWORD_FILE", path.as_str()),
+    ];
+    let config = load(with(&base)).expect("valid");
+    let kafka = config.kafka.as_ref().expect("a broker");
+    assert_eq!(kafka.security.password.as_ref().map(|secret| secret.0.as_str()), Some("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let both: Vec<_> = base.into_iter().chain([("KAFKA_SASL_PASSWORD", "x")]).collect();
+    assert!(refused(&both).contains("both set"));
+    assert!(refused(&[("POSTGRES_URL_FILE", "no/such/file")]).contains("cannot be read"));
+}
+
+#[test]
+fn settings_of_the_client_are_handed_on_by_its_own_names() {
+    let mut source = with(&[("KAFKA_BOOTSTRAP_SERVERS", "k:9092"), ("KAFKA_CONFIG_LINGER_MS", "20")]);
+    source.parse_file("KAFKA_CONFIG_CLIENT_ID=mine\nKAFKA_CONFIG_LINGER_MS=5\n");
+    let extra = load(source).expect("valid").kafka.expect("a broker").extra;
+    assert_eq!(extra, [("client.id".to_owned(), "mine".to_owned()), ("linger.ms".to_owned(), "20".to_owned())]);
 }
 
 #[test]

@@ -150,7 +150,7 @@ pub(super) async fn status(State(app): State<App>, uri: Uri) -> Answer {
     let down = app.health.down();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "eventing_enabled": false,
+        "eventing_enabled": app.eventing,
         "log": engine.log.id().as_str(),
         "projector": engine.projector.as_str(),
         "partitions": partitions,

@@ -52,8 +52,8 @@ fn what_makes_a_start_impossible_is_said_all_at_once() {
     let variables = [
         ("SOMA_DATA_DIR", "data"),
         ("SOMA_API_HOST", "0.0.0.0"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
-        ("POSTGRES_URL", "postgres://user:hunter2@db/soma"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka"),
+        ("POSTGRES_URL", "pg://user:hunter2@db/soma"),
         ("EVENTING_ENABLED", "maybe"),
     ];
     let output = soma_in(folder.path(), &["up"], &variables);

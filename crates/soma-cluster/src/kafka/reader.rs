@@ -1,0 +1,250 @@
+//! Reading at explicit offsets, apart from any group.
+//!
+//! A read is served from a lane that it continues; otherwise a lane is put where the read begins. There are
+//! several fetchers, so that somebody who reads elsewhere (a verification, a repair) has a lane beside the
+//! projector's. Whoever comes to a partition takes the lane that has been idle for longest.
+//!
+//! A read answers with everything that was in the log when it began, up to its limit: it knows the end from
+//! what this process appended and from the ends it asked for. Memory is bounded whatever the backlog.
+
+mod fetcher;
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use soma_core::error::{Code, Error, Result};
+use soma_core::ids::{LogId, Offset, Partition};
+use soma_core::log::{ReadLimit, Record};
+use tokio::sync::Notify;
+
+use super::client;
+use super::producer::Producer;
+use fetcher::{Ends, Fetcher, Parts};
+use lane::Taken;
+
+/// Fetchers that read one topic at most; each is started when it is first needed.
+const FETCHERS_MAX: usize = 3;
+/// How long a read may wait for the broker.
+const TIMEOUT: Duration = Duration::from_secs(8);
+/// Bytes of all lanes of one fetcher together, and of one lane.
+const FETCHER_BYTES: usize = 64 << 20;
+const LANE_BYTES_MIN: usize = 1 << 20;
+const LANE_BYTES_MAX: usize = 8 << 20;
+
+pub(super) struct Reader {
+    topic: String,
+    log: LogId,
+    producer: Arc<Producer>,
+    ends: Arc<Ends>,
+    bytes_max: usize,
+    fetchers: Mutex<Vec<Arc<Fetcher>>>,
+}
+
+/// A lane that somebody uses.
+struct Seat {
+    fetcher: Arc<Fetcher>,
+    partition: Partition,
+    epoch: u64,
+    arrived: Arc<Notify>,
+}
+
+/// What a look at the lane found.
+enum Seen<T> {
+    Ready(T),
+    NotYet,
+    /// The lane was put elsewhere, or some offset is out of range.
+    Lost,
+    /// Nothing will ever arrive.
+    Dead,
+}
+
+impl Reader {
+    pub(super) fn new(log: LogId, topic: &str, partitions: usize, producer: Arc<Producer>) -> Self {
+        let bytes_max = (FETCHER_BYTES / partitions.max(1)).clamp(LANE_BYTES_MIN, LANE_BYTES_MAX);
+        let (topic, ends) = (topic.to_owned(), Arc::new(Ends::default()));
+        Self { topic, log, producer, ends, bytes_max, fetchers: Mutex::new(Vec::new()) }
+    }
+
+    /// Takes note that the log reaches at least until there.
+    pub(super) fn known(&self, partition: Partition, end: Offset) {
+        self.ends.raise(partition, end);
+    }
+
+    /// Records from `from` on; empty at the end of the log.
+    ///
+    /// # Errors
+    /// `unavailable`; `log_replaced` when the offsets are gone.
+    pub(super) async fn read(&self, partition: Partition, from: Offset, limit: ReadLimit) -> Result<Vec<Record>> {
+        let mut seat = self.sit(partition, from).await?;
+        let end = self.ends.get(partition);
+        let read = async {
+            loop {
+                let arrived = seat.arrived.clone();
+                let mut notified = std::pin::pin!(arrived.notified());
+                notified.as_mut().enable();
+                let seen = seat.look(self.now(), |lane| match lane.take(from, limit, end) {
+                    Taken::Records(records) => Seen::Ready(records),
+                    Taken::End => Seen::Ready(Vec::new()),
+                    Taken::NotYet => Seen::NotYet,
+                });
+                match seen {
+                    Seen::Ready(records) => return Ok(records),
+                    Seen::NotYet => notified.await,
+                    Seen::Lost => seat = self.move_to(partition, from).await?,
+                    Seen::Dead => return Err(dead()),
+                }
+            }
+        };
+        if let Ok(answer) = tokio::time::timeout(TIMEOUT, read).await {
+            return answer;
+        }
+        match seat.look(self.now(), |lane| Seen::Ready(lane.take_some(from, limit))) {
+            Seen::Ready(records) if !records.is_empty() => Ok(records),
+            Seen::Ready(_) | Seen::NotYet | Seen::Lost | Seen::Dead => Err(self.silent(&seat)),
+        }
+    }
+
+    /// Returns once a record at or beyond `from` is there.
+    ///
+    /// # Errors
+    /// `unavailable`, `log_replaced`.
+    pub(super) async fn wait(&self, partition: Partition, from: Offset) -> Result<()> {
+        let mut seat = self.sit(partition, from).await?;
+        loop {
+            let arrived = seat.arrived.clone();
+            let mut notified = std::pin::pin!(arrived.notified());
+            notified.as_mut().enable();
+            let reached = |lane: &mut lane::Lane| if lane.reaches(from) { Seen::Ready(()) } else { Seen::NotYet };
+            match seat.look(self.now(), reached) {
+                Seen::Ready(()) => return Ok(()),
+                Seen::NotYet => notified.await,
+                Seen::Lost => seat = self.move_to(partition, from).await?,
+                Seen::Dead => return Err(dead()),
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.producer.clock().elapsed()
+    }
+
+    /// A lane that a read from there continues, or one that is put there.
+    async fn sit(&self, partition: Partition, from: Offset) -> Result<Seat> {
+        let end = self.ends.get(partition);
+        let fetchers = self.fetchers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for fetcher in fetchers {
+            let mut state = fetcher.lock();
+            if state.dead() {
+                continue;
+            }
+            if let Some(lane) = state.lanes.get_mut(&partition).filter(|lane| lane.continues(from, end)) {
+                lane.used = self.now();
+                lane.readers += 1;
+                let (epoch, arrived) = (lane.epoch, Arc::clone(&lane.arrived));
+                drop(state);
+                return Ok(Seat { fetcher, partition, epoch, arrived });
+            }
+        }
+        self.move_to(partition, from).await
+    }
+
+    /// Puts the lane that has been idle for longest where a read begins.
+    async fn move_to(&self, partition: Partition, from: Offset) -> Result<Seat> {
+        let ends = self.producer.ends(&self.topic, partition).await?;
+        self.ends.raise(partition, ends.high);
+        if from < ends.low {
+            let (log, low) = (&self.log, ends.low);
+            let gone =
+                format!("log {log} partition {partition}: offsets {from} to {low} are gone before they were read");
+            return Err(Error::new(Code::LogReplaced, gone).remedy(
+                "set the topic's `retention.ms` to -1; restore the log, or rebuild the stores from what is left",
+            ));
+        }
+        let fetcher = self.idlest(partition)?;
+        let mut state = fetcher.lock();
+        let epoch = state.place(partition, from.min(ends.high), self.bytes_max, self.now());
+        let lane = state.lanes.get_mut(&partition);
+        let arrived = lane.map(|lane| {
+            lane.readers += 1;
+            Arc::clone(&lane.arrived)
+        });
+        drop(state);
+        fetcher.wake();
+        let arrived = arrived.ok_or_else(dead)?;
+        Ok(Seat { fetcher, partition, epoch, arrived })
+    }
+
+    /// A fetcher without a lane for the partition, else the one whose lane nobody has used for longest.
+    fn idlest(&self, partition: Partition) -> Result<Arc<Fetcher>> {
+        let mut fetchers = self.fetchers.lock().unwrap_or_else(PoisonError::into_inner);
+        fetchers.retain(|fetcher| !fetcher.lock().dead());
+        let used =
+            |fetcher: &Arc<Fetcher>| fetcher.lock().lanes.get(&partition).map(|lane| (lane.readers > 0, lane.used));
+        let best = fetchers.iter().min_by_key(|fetcher| used(fetcher)).cloned();
+        match best {
+            Some(fetcher) if used(&fetcher).is_none() || fetchers.len() >= FETCHERS_MAX => Ok(fetcher),
+            Some(_) | None => {
+                let settings = self.producer.settings();
+                let fetcher = Arc::new(Fetcher::start(Parts {
+                    config: client::reader(settings)?,
+                    context: client::context(settings, self.producer.clock()),
+                    topic: self.topic.clone(),
+                    log: self.log.clone(),
+                    clock: Arc::clone(self.producer.clock()),
+                    ends: Arc::clone(&self.ends),
+                })?);
+                fetchers.push(Arc::clone(&fetcher));
+                Ok(fetcher)
+            }
+        }
+    }
+
+    /// Why nothing came.
+    fn silent(&self, seat: &Seat) -> Error {
+        let failure = seat.fetcher.lock().failure.take();
+        failure.unwrap_or_else(|| {
+            let (topic, partition) = (&self.topic, seat.partition);
+            let what = format!("cannot read topic {topic} partition {partition}: no broker answered in {TIMEOUT:?}");
+            Error::new(Code::Unavailable, what).remedy("check that the partition's leader runs and can be reached")
+        })
+    }
+}
+
+impl Seat {
+    fn look<T>(&self, now: Duration, see: impl FnOnce(&mut lane::Lane) -> Seen<T>) -> Seen<T> {
+        let mut state = self.fetcher.lock();
+        if state.dead() {
+            return Seen::Dead;
+        }
+        let Some(lane) = state.lanes.get_mut(&self.partition).filter(|lane| lane.epoch == self.epoch) else {
+            return Seen::Lost;
+        };
+        if lane.doubted {
+            return Seen::Lost;
+        }
+        lane.used = now;
+        let seen = see(lane);
+        let wants = lane.fetching == lane::Fetching::Wanted;
+        drop(state);
+        if wants {
+            self.fetcher.wake();
+        }
+        seen
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.fetcher.lock();
+        if let Some(lane) = state.lanes.get_mut(&self.partition).filter(|lane| lane.epoch == self.epoch) {
+            lane.readers = lane.readers.saturating_sub(1);
+        }
+    }
+}
+
+fn dead() -> Error {
+    Error::new(Code::Internal, "a Kafka reader's thread has ended").remedy("restart, and report this as a defect")
+}

@@ -1,0 +1,183 @@
+//! The rows of `positions`: claims, fences, and how far each projector has come.
+
+use soma_core::error::{Code, Error, Result};
+use soma_core::ids::{EventId, LogId, Offset, Partition, Timestamp};
+use soma_core::store::{Advance, Claim, Claimed, LastEvent, PositionRow, ProjectorName};
+use tokio_postgres::Row;
+
+use super::link::{Failure, Lease, Params};
+use super::row::{Cells, Moment, integer};
+use super::schema::{Schema, halves};
+
+type Done<T> = std::result::Result<T, Failure>;
+
+/// How long the end of a predecessor's session is waited for, in milliseconds.
+const TERMINATION_MS: i64 = 5_000;
+/// What is read for a waiter, in the order that [`key_and_next`] reads.
+pub(super) const POSITIONS: &str =
+    "SELECT projector, log, partition, next, indexed, updated_at FROM positions ORDER BY projector, log, partition";
+
+/// The columns of a partition, as a statement takes them.
+struct Key<'a> {
+    projector: &'a str,
+    log: &'a str,
+    partition: i64,
+}
+
+impl<'a> Key<'a> {
+    fn of(claim: &'a Claim) -> Self {
+        Self { projector: claim.projector.as_str(), log: claim.log.as_str(), partition: claim.partition.into() }
+    }
+}
+
+pub(super) async fn all(lease: &Lease) -> Done<Vec<PositionRow>> {
+    let rows = lease.rows("read positions", POSITIONS, &[]).await?;
+    Ok(rows.iter().map(position).collect::<Result<_>>()?)
+}
+
+pub(super) fn position(row: &Row) -> Result<PositionRow> {
+    let cells = Cells { row, table: "positions" };
+    Ok(PositionRow {
+        projector: ProjectorName::new(cells.get(0)?),
+        log: cells.log(1)?,
+        partition: cells.partition(2)?,
+        next: cells.count(3)?,
+        indexed: cells.count(4)?,
+        updated_at: cells.time(5)?,
+    })
+}
+
+/// Takes a partition over.
+///
+/// The session in which the predecessor has a transaction open is ended first: it may hold rows, and
+/// it may stand between moving its position and its `COMMIT`. It is looked for again after the epoch was
+/// drawn, because one with the old epoch may have begun meanwhile; none can afterwards.
+pub(super) async fn claim(
+    lease: &Lease,
+    schema: &Schema,
+    (projector, log, partition): (&ProjectorName, &LogId, Partition),
+    now: Timestamp,
+) -> Done<Claimed> {
+    let lock = schema.partition_lock(projector, log, partition);
+    end_session(lease, lock, None).await?;
+    let what = "take a partition over";
+    lease.begin(what, "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '15s'").await?;
+    let sql = "INSERT INTO positions (projector, log, partition, next, indexed, epoch, updated_at)
+               VALUES ($1, $2, $3, 0, 0, 1, $4)
+               ON CONFLICT (projector, log, partition) DO UPDATE SET epoch = positions.epoch + 1
+               RETURNING next, indexed, epoch, last_offset, last_event_id";
+    let key = (projector.as_str(), log.as_str(), i64::from(partition));
+    let rows = lease.rows(what, sql, &[&key.0, &key.1, &key.2, &Moment(now)]).await?;
+    let row = rows.first().ok_or_else(|| Error::new(Code::Internal, "the claim of a partition returned no row"))?;
+    let cells = Cells { row, table: "positions" };
+    let last = match cells.get::<Option<uuid::Uuid>>(4)? {
+        Some(id) => Some(LastEvent { offset: cells.count(3)?, event_id: EventId(id) }),
+        None => None,
+    };
+    let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: cells.count(2)? };
+    let claimed = Claimed { claim, next: cells.count(0)?, indexed: cells.count(1)?, last };
+    lease.commit(what).await?;
+    end_session(lease, lock, Some(&claimed.claim)).await?;
+    raise_rev(lease, schema, now).await?;
+    Ok(claimed)
+}
+
+/// Ends the session that holds the partition's lock, if there is one; with a claim, only while it is
+/// the latest, so that its own successor is spared.
+async fn end_session(lease: &Lease, lock: i64, latest: Option<&Claim>) -> Done<()> {
+    let sql = "SELECT pg_terminate_backend(l.pid, $3) FROM pg_locks l
+               WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
+                   AND ($4::bigint IS NULL OR EXISTS (SELECT FROM positions
+                       WHERE epoch = $4 AND projector = $5 AND log = $6 AND partition = $7))";
+    let (upper, lower) = halves(lock);
+    let epoch = latest.map(|claim| integer(claim.epoch)).transpose()?;
+    let key = latest.map(Key::of);
+    let projector = key.as_ref().map(|key| key.projector);
+    let (log, partition) = (key.as_ref().map(|key| key.log), key.as_ref().map(|key| key.partition));
+    let what = "end the session of the partition's previous owner";
+    let ended =
+        lease.rows(what, sql, &[&upper, &lower, &TERMINATION_MS, &epoch, &projector, &log, &partition]).await;
+    match ended {
+        Ok(rows) if rows.is_empty() => Ok(()),
+        Ok(_) => {
+            tracing::info!("the session of the partition's previous owner was ended");
+            Ok(())
+        }
+        // Then its locks end with its idle timeout; the epoch fences it all the same.
+        Err(failure) if !failure.lost && failure.error.message.contains("SQLSTATE 42501") => {
+            tracing::warn!(error = %failure.error, "GRANT pg_signal_backend to this user, or let all projectors be one user");
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Nobody draws meanwhile: reading the sequence and setting it are two steps.
+async fn raise_rev(lease: &Lease, schema: &Schema, now: Timestamp) -> Done<()> {
+    let what = "raise the rev";
+    let (lock, now) = (schema.rev_lock(), now.0);
+    let sql = format!(
+        "BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({lock});
+         SELECT setval('memory_rev', {now}) WHERE (SELECT last_value FROM memory_rev) < {now}"
+    );
+    lease.begin(what, &sql).await?;
+    lease.commit(what).await
+}
+
+/// Opens a record transaction under a claim and holds the partition's lock.
+pub(super) async fn begin(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<()> {
+    let lock = schema.partition_lock(&claim.projector, &claim.log, claim.partition);
+    let sql = format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '5s';
+         SELECT pg_advisory_xact_lock({lock})"
+    );
+    lease.begin("begin a record transaction", &sql).await?;
+    if is_latest(lease, claim).await? { Ok(()) } else { Err(fenced(claim).into()) }
+}
+
+/// Whether nobody has claimed the partition since.
+pub(super) async fn is_latest(lease: &Lease, claim: &Claim) -> Done<bool> {
+    let sql = "SELECT epoch FROM positions WHERE projector = $1 AND log = $2 AND partition = $3";
+    let Key { projector, log, partition } = Key::of(claim);
+    let rows = lease.rows("read a position", sql, &[&projector, &log, &partition]).await?;
+    let epoch = integer(claim.epoch)?;
+    Ok(rows.first().is_some_and(|row| row.get::<_, i64>(0) == epoch))
+}
+
+/// Moves the position under a claim and tells those who listen, both with the commit.
+pub(super) async fn advance(lease: &Lease, claim: &Claim, advance: &Advance, notice: (&str, &str)) -> Done<()> {
+    let sql = "UPDATE positions SET next = $5, indexed = least(indexed, $5), last_offset = $6, last_event_id = $7,
+                   updated_at = $8
+               WHERE projector = $1 AND log = $2 AND partition = $3 AND epoch = $4
+               RETURNING pg_notify($9, $10)";
+    let Key { projector, log, partition } = Key::of(claim);
+    let (epoch, next) = (integer(claim.epoch)?, integer(advance.next)?);
+    let offset = advance.last.map(|last| integer(last.offset)).transpose()?;
+    let event = advance.last.map(|last| last.event_id.0);
+    let (now, (channel, text)) = (Moment(advance.now), notice);
+    let parameters: Params<'_> =
+        &[&projector, &log, &partition, &epoch, &next, &offset, &event, &now, &channel, &text];
+    if lease.rows("move a position", sql, parameters).await?.len() == 1 { Ok(()) } else { Err(fenced(claim).into()) }
+}
+
+/// Moves `indexed` forward under a claim.
+pub(super) async fn mark_indexed(lease: &Lease, claim: &Claim, indexed: Offset) -> Done<()> {
+    let sql = "UPDATE positions SET indexed = greatest(indexed, least($5, next))
+               WHERE projector = $1 AND log = $2 AND partition = $3 AND epoch = $4";
+    let Key { projector, log, partition } = Key::of(claim);
+    let (epoch, indexed) = (integer(claim.epoch)?, integer(indexed)?);
+    let changed = lease.execute("mark what is indexed", sql, &[&projector, &log, &partition, &epoch, &indexed]).await?;
+    if changed == 1 { Ok(()) } else { Err(fenced(claim).into()) }
+}
+
+pub(super) async fn forget_indexed(lease: &Lease, projector: &ProjectorName) -> Done<()> {
+    let sql = "UPDATE positions SET indexed = 0 WHERE projector = $1";
+    lease.execute("forget what is indexed", sql, &[&projector.as_str()]).await.map(drop)
+}
+
+pub(super) fn fenced(claim: &Claim) -> Error {
+    let Claim { log, partition, epoch, .. } = claim;
+    let message = format!("another projector has taken partition {partition} of {log} over since epoch {epoch}");
+    Error::new(Code::Fenced, message).remedy("claim the partition again")
+}

@@ -1,0 +1,9 @@
+//! Kafka: on the client's own mock cluster always, on a real one where `SOMA_TEST_KAFKA` names it.
+
+mod conformance;
+mod faults;
+mod members;
+mod outside;
+mod security;
+mod topics;
+mod world;

@@ -1,0 +1,263 @@
+//! The ports on servers: Kafka, PostgreSQL, Qdrant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use soma_cluster::kafka::{self, group};
+use soma_cluster::registry::{self, FramedLog, Missing, Registry};
+use soma_cluster::{postgres, qdrant};
+use soma_core::clock::Clock;
+use soma_core::embed::Identity;
+use soma_core::error::Code;
+use soma_core::event::schemas::{Any, Schemas};
+use soma_core::index::VectorIndex;
+use soma_core::limits;
+use soma_core::log::{DeadLetters, EventLog};
+use soma_core::projector::{Projector, Worker};
+use soma_core::store::MemoryStore;
+use soma_core::{Error, Result};
+use soma_embedded::vectors;
+use tokio_util::sync::CancellationToken;
+
+use super::Role;
+use super::projecting::Changes;
+use crate::config::registry::ValueFormat;
+use crate::config::{self, Config, Secret};
+
+/// How long partitions that are given up may take to finish what they have in hand.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A log and where refused records of it go.
+pub(super) struct Logs {
+    pub log: Arc<dyn EventLog>,
+    pub letters: Arc<dyn DeadLetters>,
+}
+
+/// Who counts the generations of a log.
+pub(super) enum Generations {
+    /// Nobody: it is the first.
+    First,
+    /// The record store.
+    Kept(Arc<postgres::Records>),
+}
+
+/// Refuses settings of the client that would break a promise.
+///
+/// # Errors
+/// `bad_config`, which names every one with the reason.
+pub(super) fn check(config: &Config) -> Result<()> {
+    let Some(kafka) = &config.kafka else { return Ok(()) };
+    let refused: Vec<String> = kafka
+        .extra
+        .iter()
+        .filter_map(|(key, _)| Some((key, kafka::refused_key(key)?)))
+        .map(|(key, why)| format!("\n  - KAFKA_CONFIG_{}: {why}", key.to_ascii_uppercase().replace('.', "_")))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(Code::BadConfig, format!("settings of the Kafka client cannot be used:{}", refused.concat()))
+        .remedy("unset them"))
+}
+
+/// The log on Kafka and its dead letters; makes missing topics.
+///
+/// # Errors
+/// `bad_config`, `unavailable`.
+pub(super) async fn logs(config: &config::kafka::Kafka, generations: &Generations, clock: Arc<dyn Clock>) -> Result<Logs> {
+    let settings = kafka_settings(config);
+    for warning in kafka::topics::ensure(&settings).await? {
+        tracing::warn!("{warning}");
+    }
+    let generation = match generations {
+        Generations::First => 0,
+        Generations::Kept(records) => records.generation(&kafka::base_name(&settings).await?).await?,
+    };
+    let log = kafka::Log::connect(&settings, generation, Arc::clone(&clock)).await?;
+    let letters = kafka::Letters::connect(&settings, log.id().clone(), clock).await?;
+    Ok(Logs { log, letters: Arc::new(letters) })
+}
+
+/// Who knows which schemas there are, and the log that frames what is written, if that is wanted. The
+/// schema of events is registered by processes that stay, not by commands, which only ask for its id.
+///
+/// # Errors
+/// `bad_config` for a schema that is incompatible with its subject; `unavailable`.
+pub(super) async fn schemas(
+    config: &Config,
+    role: Role,
+    log: Arc<dyn EventLog>,
+) -> Result<(Arc<dyn EventLog>, Arc<dyn Schemas>)> {
+    let (Some(kafka), Some(settings)) = (&config.kafka, &config.registry) else { return Ok((log, Arc::new(Any))) };
+    let is_framed = settings.format == ValueFormat::Confluent;
+    if role == Role::Command && !is_framed {
+        return Ok((log, Arc::new(Any)));
+    }
+    let asked = Arc::new(Registry::new(&registry_settings(settings))?);
+    let subject = format!("{}-value", kafka.topic);
+    let registers = settings.auto_register && role != Role::Command;
+    let missing = if registers { Missing::Register } else { Missing::Leave };
+    match asked.prepare(&subject, registry::EVENT_SCHEMA, missing).await? {
+        Some(id) if is_framed => Ok((Arc::new(FramedLog::new(log, id)), asked)),
+        None if is_framed => {
+            let what = format!("values cannot be framed: the subject {subject} has no schema of memory events");
+            Err(Error::new(Code::BadConfig, what)
+                .at("KAFKA_VALUE_FORMAT")
+                .remedy("register it, or set SCHEMA_REGISTRY_AUTO_REGISTER=true and start soma up or soma api"))
+        }
+        Some(_) | None => Ok((log, asked)),
+    }
+}
+
+fn registry_settings(config: &config::registry::Registry) -> registry::Settings {
+    let password = config.password.as_ref().map(|password| password.0.clone()).unwrap_or_default();
+    registry::Settings {
+        url: config.url.clone(),
+        login: config.username.clone().map(|username| (username, password)),
+        ca: config.ca.clone(),
+    }
+}
+
+/// The record store on PostgreSQL.
+///
+/// # Errors
+/// `bad_config`, `format_too_new`, `unavailable`.
+pub(super) async fn records(
+    config: &config::postgres::Postgres,
+    clock: Arc<dyn Clock>,
+) -> Result<(Arc<dyn MemoryStore>, Generations)> {
+    let records = Arc::new(postgres::Records::connect(&postgres_settings(config)?, clock).await?);
+    Ok((records.clone(), Generations::Kept(records)))
+}
+
+/// The vector index on Qdrant, and whether it is new.
+///
+/// # Errors
+/// `bad_config`, `format_too_new`, `unavailable`.
+pub(super) async fn points(
+    config: &config::qdrant::Qdrant,
+    identity: Identity,
+) -> Result<(Arc<dyn VectorIndex>, vectors::Opened)> {
+    let (index, opened) = qdrant::Vectors::connect(&qdrant_settings(config), identity).await?;
+    let opened = match opened {
+        qdrant::Opened::Fresh => vectors::Opened::Fresh,
+        qdrant::Opened::Existing => vectors::Opened::Existing,
+    };
+    Ok((Arc::new(index), opened))
+}
+
+/// How this process gets its partitions.
+#[derive(Clone)]
+pub(super) struct Membership {
+    settings: kafka::Settings,
+    sharing: Sharing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// With others of the group.
+    Group,
+    /// With nobody: the stores are this process's own.
+    Alone,
+}
+
+/// The membership that the configuration asks for; `alone` takes every partition.
+pub(super) fn membership(config: &config::kafka::Kafka, alone: bool) -> Membership {
+    let sharing = if alone { Sharing::Alone } else { Sharing::Group };
+    Membership { settings: kafka_settings(config), sharing }
+}
+
+impl Membership {
+    /// Projects the partitions of this process until `stop`.
+    ///
+    /// # Errors
+    /// What halted a partition.
+    pub(super) async fn run(self, projector: Projector, changes: Changes, stop: CancellationToken) -> Result<()> {
+        let worker = move |partition| Worker::new(projector.clone(), partition);
+        let options = group::Options { drain_deadline: DRAIN_DEADLINE };
+        match self.sharing {
+            Sharing::Group => group::run(&self.settings, worker, options, stop, changes).await,
+            Sharing::Alone => group::run_all(&self.settings, worker, options, stop, changes).await,
+        }
+    }
+}
+
+/// The broker as the adapter takes it.
+pub(super) fn kafka_settings(config: &config::kafka::Kafka) -> kafka::Settings {
+    let secret = |secret: &Secret| kafka::Secret::new(secret.0.clone());
+    let security = &config.security;
+    let oauth = security.oauth.as_ref().map(|oauth| kafka::Oauth {
+        token_endpoint_url: oauth.token_url.clone(),
+        client_id: oauth.client_id.clone(),
+        client_secret: secret(&oauth.client_secret),
+        scope: oauth.scope.clone(),
+    });
+    kafka::Settings {
+        bootstrap: config.bootstrap.clone(),
+        topic: config.topic.clone(),
+        dlq_topic: config.dlq_topic.clone(),
+        group: config.group.clone(),
+        create_topics: config.create_topics,
+        security: kafka::Security {
+            protocol: match security.protocol {
+                config::kafka::Protocol::Plaintext => kafka::Protocol::Plaintext,
+                config::kafka::Protocol::Ssl => kafka::Protocol::Ssl,
+                config::kafka::Protocol::SaslPlaintext => kafka::Protocol::SaslPlaintext,
+                config::kafka::Protocol::SaslSsl => kafka::Protocol::SaslSsl,
+            },
+            ca_location: security.ca.clone(),
+            certificate_location: security.certificate.clone(),
+            key_location: security.key.clone(),
+            key_password: security.key_password.as_ref().map(secret),
+            mechanism: match security.mechanism {
+                config::kafka::Mechanism::Plain => kafka::Mechanism::Plain,
+                config::kafka::Mechanism::ScramSha256 => kafka::Mechanism::ScramSha256,
+                config::kafka::Mechanism::ScramSha512 => kafka::Mechanism::ScramSha512,
+                config::kafka::Mechanism::OauthBearer => kafka::Mechanism::OauthBearer,
+            },
+            username: security.username.clone(),
+            password: security.password.as_ref().map(secret),
+            oauth,
+        },
+        extra: config.extra.clone(),
+        append_timeout: limits::APPEND_TIMEOUT,
+    }
+}
+
+/// The record store as the adapter takes it; a mode that is set beats the one of the address.
+///
+/// # Errors
+/// `bad_config` for a mode that the address names and that is none.
+pub(super) fn postgres_settings(config: &config::postgres::Postgres) -> Result<postgres::Settings> {
+    let ssl_mode = match &config.ssl_mode {
+        Some(mode) => mode.parse()?,
+        None => postgres::SslMode::of_url(&config.url.0)?.unwrap_or_default(),
+    };
+    Ok(postgres::Settings {
+        url: config.url.0.clone(),
+        ssl_mode,
+        ssl_root_cert: config.ssl_root_cert.clone(),
+        ssl_cert: config.ssl_cert.clone(),
+        ssl_key: config.ssl_key.clone(),
+        pool_size: config.pool_size,
+    })
+}
+
+/// The vector index as the adapter takes it.
+pub(super) fn qdrant_settings(config: &config::qdrant::Qdrant) -> qdrant::Settings {
+    qdrant::Settings {
+        url: config.url.clone(),
+        api_key: config.api_key.as_ref().map(|key| key.0.clone()),
+        collection: config.collection.clone(),
+        ca_location: config.ca.clone(),
+        timeout: qdrant::TIMEOUT_DEFAULT,
+    }
+}
+
+/// Where the records lie, without user and password.
+pub(super) fn shown(config: &config::postgres::Postgres) -> String {
+    let url = &config.url.0;
+    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    place.split('?').next().unwrap_or_default().to_owned()
+}
