@@ -209,7 +209,7 @@ fn no_answer_of_any_route_tells_one_tenant_of_the_other_or_changes_what_the_othe
             }
         }
     }
-    assert!(asked > 100, "only {asked} requests were made");
+    assert!(asked >= 90, "only {asked} requests were made");
     assert_eq!(world.seen_by_a(), before);
     let ours = world.ask(B, "POST", "/v1/recall", &json!({ "query": "meerkats" })).json();
     assert!(ours["hits"].as_array().is_some_and(|hits| !hits.is_empty()), "the second tenant sees its own: {ours}");
