@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use soma_core::engine::Engine;
+use soma_core::engine::{Engine, Target};
 use soma_core::error::Code;
 use soma_core::ids::{MemoryId, Namespace};
 use soma_core::recall::Scope;
@@ -111,7 +111,7 @@ impl Grant {
             return Ok(named);
         }
         match owner {
-            Some(owner) if !self.covers(&owner) => Err(unknown(id)),
+            Some(owner) if !self.covers(&owner) => Err(Target::unknown(id)),
             // Named again, so that the engine refuses it if it turns out to be another one.
             Some(owner) => Ok(named.or(Some(owner))),
             None => Ok(named),
