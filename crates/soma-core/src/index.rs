@@ -4,6 +4,8 @@
 //! point that carries a higher one. The index may forget what was not flushed: the projector
 //! repairs that from the records.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -142,11 +144,18 @@ pub trait VectorIndex: Send + Sync {
     /// `store_rejected` when a point is refused as such; `unavailable`, `storage_full`, `corrupt`.
     async fn write(&self, ops: Vec<Op>) -> Result<()>;
 
-    /// Makes everything written so far durable.
+    /// Makes everything written so far durable, or sees to it that it becomes so within
+    /// [`Self::durability_lag`].
     ///
     /// # Errors
     /// `unavailable`, `storage_full`, `corrupt`.
     async fn flush(&self) -> Result<()>;
+
+    /// How long after a flush its writes may still be lost. Zero where a flush makes them durable; a
+    /// server that flushes on its own answers with more than it takes to.
+    fn durability_lag(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The nearest points. A sparse query leaves out points that share no term with it.
     ///

@@ -27,6 +27,7 @@ pub mod recall;
 pub mod redrive;
 pub mod store;
 pub mod testing;
+pub mod thread;
 pub mod turn;
 pub mod verify;
 

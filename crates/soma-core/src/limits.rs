@@ -8,6 +8,8 @@ pub const VALUE_BYTES_DEFAULT: usize = 1 << 20;
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 /// How deep JSON may nest; the event itself is level 1.
 pub const DEPTH_MAX: usize = 64;
+/// The longest name of an actor or a thread, in bytes; a longer text is content.
+pub const NAME_BYTES_MAX: usize = 512;
 /// The longest namespace, in Unicode scalar values.
 pub const NAMESPACE_CHARS_MAX: usize = 256;
 /// The longest `model_revision`, in Unicode scalar values.

@@ -1,6 +1,15 @@
 //! From record to point: what the index holds of a memory is made of its state and its vector alone.
 //!
-//! The projector, a repair and a verification all make points here, so they cannot disagree.
+//! The projector, a repair and a verification all make points here, so they cannot disagree. How an
+//! index of Qdrant's kind holds a point ([`stored`]) and checks a search's conditions on it
+//! ([`condition`]) is here too, as data: in process and on a server it is the same.
+
+pub mod condition;
+mod facts;
+mod fields;
+pub mod stored;
+
+pub use facts::FACTS;
 
 use serde_json::Value;
 

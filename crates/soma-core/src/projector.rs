@@ -12,6 +12,7 @@
 //! Invariants:
 //! - The position moves in the transaction that holds the records of its batch, and only after the
 //!   index has applied the batch under the batch's `rev`.
+//! - `indexed` never passes what the index is known to hold after a crash ([`durable`]).
 //! - A dead letter is durable before the position passes its record.
 //! - A failed step has rolled back before any waiting begins; nothing of an outage becomes a dead letter.
 //! - A backlog is read and embedded one batch ahead; what was made ahead is dropped on any failure.
@@ -19,6 +20,7 @@
 
 mod ahead;
 mod batch;
+mod durable;
 mod letters;
 pub mod observe;
 pub mod points;
@@ -42,6 +44,7 @@ use crate::log::{DeadLetters, EventLog, ReadLimit};
 use crate::store::{Claim, MemoryStore, ProjectorName};
 
 use ahead::Ahead;
+use durable::Trail;
 use observe::{Component, Observer};
 use points::Embedded;
 use verdict::Verdict;
@@ -112,7 +115,7 @@ pub enum Step {
         /// How many records it passed.
         records: usize,
     },
-    /// Made the index durable.
+    /// Flushed the index, or marked how far it has become durable.
     Flushed,
     /// Reached the end of the log.
     Idle,
@@ -149,11 +152,33 @@ impl Failure {
 pub(crate) struct Session {
     pub(crate) claim: Claim,
     pub(crate) next: Offset,
-    /// Whether the index holds something that is not durable.
+    /// Whether something was written to the index since the last flush.
     pub(crate) dirty: bool,
     pub(crate) flushed_at: Duration,
+    /// What was flushed and is not yet known to be durable.
+    trail: Trail,
     /// Records whose dead letters are durable though the position has not passed them yet.
     pub(crate) lettered: BTreeSet<Offset>,
+}
+
+impl Session {
+    /// Flushes what was written, and marks what has become durable.
+    pub(crate) async fn flush(&mut self, projector: &Projector) -> Result<(), Failure> {
+        if self.dirty {
+            if let Some(index) = &projector.index {
+                index.flush().await.map_err(Failure::of(Component::VectorIndexer))?;
+            }
+            self.flushed_at = projector.clock.elapsed();
+            self.trail.flushed(self.flushed_at, self.next);
+            self.dirty = false;
+        }
+        if let Some(durable) = self.trail.durable(projector.clock.elapsed()) {
+            let marked = projector.store.mark_indexed(&self.claim, durable).await;
+            marked.map_err(Failure::of(Component::KvWriter))?;
+            self.trail.marked(durable);
+        }
+        Ok(())
+    }
 }
 
 /// Projects one partition.
@@ -262,19 +287,20 @@ impl Worker {
     }
 
     fn flush_due(&self, session: &Session) -> bool {
-        let since = self.projector.clock.elapsed().saturating_sub(session.flushed_at);
-        session.dirty && since >= self.projector.options.flush_interval
+        self.until_flush(session).is_zero()
+    }
+
+    /// How long until the index has to be flushed, or until something flushed becomes durable.
+    fn until_flush(&self, session: &Session) -> Duration {
+        let now = self.projector.clock.elapsed();
+        let flush = session.dirty.then(|| session.flushed_at.saturating_add(self.projector.options.flush_interval));
+        let due = flush.into_iter().chain(session.trail.due()).min();
+        due.map_or(Duration::MAX, |due| due.saturating_sub(now))
     }
 
     async fn flush(&mut self) -> Result<Step, Failure> {
         let Some(session) = &mut self.session else { return Ok(Step::Idle) };
-        if let Some(index) = &self.projector.index {
-            index.flush().await.map_err(Failure::of(Component::VectorIndexer))?;
-        }
-        let marked = self.projector.store.mark_indexed(&session.claim, session.next).await;
-        marked.map_err(Failure::of(Component::KvWriter))?;
-        session.dirty = false;
-        session.flushed_at = self.projector.clock.elapsed();
+        session.flush(&self.projector).await?;
         Ok(Step::Flushed)
     }
 
@@ -365,12 +391,7 @@ impl Worker {
     async fn wait_for_records(&self, stop: &CancellationToken) {
         let Some(session) = &self.session else { return };
         let clock = &self.projector.clock;
-        let until_flush = if session.dirty {
-            let since = clock.elapsed().saturating_sub(session.flushed_at);
-            self.projector.options.flush_interval.saturating_sub(since)
-        } else {
-            Duration::MAX
-        };
+        let until_flush = self.until_flush(session);
         tokio::select! {
             () = stop.cancelled() => {}
             waited = self.projector.log.wait(self.partition, session.next) => {
@@ -378,7 +399,7 @@ impl Worker {
                     clock.sleep(self.projector.options.backoff_min).await;
                 }
             }
-            () = clock.sleep(until_flush), if session.dirty => {}
+            () = clock.sleep(until_flush), if until_flush < Duration::MAX => {}
         }
     }
 

@@ -16,6 +16,7 @@ use crate::filter::Filter;
 use crate::fold::{Change, Entry, State};
 use crate::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Place, Position, Timestamp};
 use crate::memory::Memory;
+use crate::thread::{Thread, TurnKey};
 
 /// Names one projector; positions are kept by (projector, log, partition).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,6 +72,8 @@ pub struct Claimed {
     pub indexed: Offset,
     /// The event at the last projected offset, when it had one that could be read.
     pub last: Option<LastEvent>,
+    /// What [`Staging::note_rewritten`] noted beyond `indexed`, ascending.
+    pub rewritten: Vec<MemoryId>,
 }
 
 /// The last record that a position has passed: by it a replaced log is recognised.
@@ -135,6 +138,29 @@ pub trait Staging: Send {
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn entries(&mut self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Entry>>>;
+
+    /// Locks these threads, given in ascending order, until the end of the transaction: nobody else
+    /// changes their turns meanwhile. Called before [`Self::stage`] with the threads of every changed
+    /// memory, the old and the new.
+    ///
+    /// # Errors
+    /// `unavailable`.
+    async fn lock_threads(&mut self, threads: &[Thread]) -> Result<()>;
+
+    /// The live turns of a thread, as staged so far, in order: those at each of these places, whether
+    /// or not one is there, and at most `reach` before and after each.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn turns(&mut self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>>;
+
+    /// Notes, with the commit, that the batch which ends before `next` rewrites the points of these
+    /// memories though it may not name them: claims are told ([`Claimed::rewritten`]) until the index
+    /// is durable up to `next`. At most once in a transaction.
+    ///
+    /// # Errors
+    /// `unavailable`, `storage_full`.
+    async fn note_rewritten(&mut self, ids: &[MemoryId], next: Offset) -> Result<()>;
 
     /// Draws a new `rev`, higher than every one drawn before, and writes the changes; a changed
     /// state is stored under that `rev`, an unchanged one keeps its own. At most one change per memory.
@@ -298,6 +324,19 @@ pub trait Reading: Send + Sync {
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>>;
+
+    /// As [`Staging::turns`], of what is committed.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>>;
+
+    /// Who speaks in the threads of these namespaces: each name once, in order, at most `limit`. Costs
+    /// a look-up for each name and namespace.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn actors(&self, namespaces: &[Namespace], limit: usize) -> Result<Vec<String>>;
 
     /// The events of those of these memories that exist, each in the order in which they count, oldest
     /// first. Reads no content.

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::ids::Timestamp;
+use crate::limits::NAME_BYTES_MAX;
 
 const TEXT: [&str; 3] = ["text", "content", "task"];
 const ACTOR: [&str; 4] = ["actor", "speaker", "role", "user"];
@@ -32,6 +33,34 @@ pub enum Occurred {
     },
     /// In words that are not a date-time (`1:56 pm on 8 May, 2023`).
     Words(String),
+}
+
+/// What a payload says about its place in a conversation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The conversation.
+    pub thread: String,
+    /// Who speaks.
+    pub actor: Option<String>,
+    /// Its place in the conversation.
+    pub seq: Option<f64>,
+    /// When it happened, if the payload says so.
+    pub occurred: Option<Occurred>,
+}
+
+impl Place {
+    /// Of a payload that is a turn of a thread; the same that [`Turn::of`] reads.
+    #[must_use]
+    pub fn of(payload: &Value) -> Option<Self> {
+        let fields = payload.as_object()?;
+        let first = |names: &[&str]| names.iter().find_map(|name| label(fields.get(*name)?));
+        Some(Self {
+            thread: first(&THREAD)?,
+            actor: first(&ACTOR),
+            seq: fields.get(SEQ).and_then(Value::as_f64),
+            occurred: fields.get(OCCURRED_AT).and_then(occurred),
+        })
+    }
 }
 
 /// A payload, as recall sees it.
@@ -146,9 +175,10 @@ fn string(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// A name: a string, or a number that serves as one.
+/// A name: a string, or a number that serves as one. What is long or spans lines is content.
 fn label(value: &Value) -> Option<String> {
-    string(value).or_else(|| value.as_number().map(ToString::to_string))
+    let name = string(value).or_else(|| value.as_number().map(ToString::to_string))?;
+    (name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control)).then_some(name)
 }
 
 fn remaining(fields: &Map<String, Value>, used: &[&str]) -> String {

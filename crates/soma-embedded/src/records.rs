@@ -29,6 +29,7 @@ mod schema;
 mod staging;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod writer;
 
 use std::path::Path;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use soma_core::error::{Code, Error, Result};
 
 pub(crate) use readers::Readers;
@@ -51,11 +51,16 @@ pub(crate) struct Kind {
     pub(crate) version: i32,
     /// Statements that make the schema in an empty file.
     pub(crate) schema: &'static str,
+    /// Brings the schema from an older version, which it is given, to this one.
+    pub(crate) upgrade: Upgrade,
     /// When a commit calls `fsync`.
     pub(crate) synchronous: Synchronous,
     /// What to do when the file is damaged: the end of "…; restore it from a backup, or …".
     pub(crate) remedy: &'static str,
 }
+
+/// Changes the schema of a file of an older version, and what it holds.
+pub(crate) type Upgrade = fn(&Database, &Transaction<'_>, i32) -> Result<()>;
 
 /// Whether a file that is read from beside may be written meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +76,8 @@ pub(crate) enum Owner {
 enum Found {
     /// A new file.
     Empty,
-    /// A file of this kind.
-    Ours,
+    /// A file of this kind, in this version.
+    Ours(i32),
 }
 
 /// One SQLite file that has been opened and recognised.
@@ -83,7 +88,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file, makes its schema when it is new, and returns a connection that may write.
+    /// Opens the file, makes its schema when it is new, upgrades it when it is older, and returns a connection that may write.
     ///
     /// # Errors
     /// `corrupt` when the file is damaged or not of this kind, `bad_config` when it can only be read,
@@ -118,7 +123,7 @@ impl Database {
         let connection = opened.map_err(|e| database.error("open", e))?;
         match database.found(&connection)? {
             Found::Empty => Err(database.corrupt("it is empty")),
-            Found::Ours => Ok((database, connection)),
+            Found::Ours(_) => Ok((database, connection)),
         }
     }
 
@@ -203,12 +208,22 @@ impl Database {
         self.findings(connection, "PRAGMA quick_check(5)")
     }
 
-    /// Refuses what is not ours and makes the schema in an empty file.
+    /// Refuses what is not ours, makes the schema in an empty file and upgrades that of an older one.
     fn recognise(&self, connection: &mut Connection) -> Result<()> {
         match self.found(connection)? {
             Found::Empty => self.create(connection),
-            Found::Ours => Ok(()),
+            Found::Ours(version) if version < self.kind.version => self.upgrade(connection, version),
+            Found::Ours(_) => Ok(()),
         }
+    }
+
+    fn upgrade(&self, connection: &mut Connection, from: i32) -> Result<()> {
+        self.require_writable(connection)?;
+        let failing = self.failing("upgrade");
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failing)?;
+        (self.kind.upgrade)(self, &transaction, from)?;
+        transaction.pragma_update(None, "user_version", self.kind.version).map_err(&failing)?;
+        transaction.commit().map_err(&failing)
     }
 
     /// Refuses what is not ours.
@@ -242,7 +257,7 @@ impl Database {
         if version < 1 || objects == 0 {
             return Err(self.corrupt(format!("its version is {version}, with {objects} tables and indexes")));
         }
-        Ok(Found::Ours)
+        Ok(Found::Ours(version))
     }
 
     /// SQLite opens a file that it must not write as one to read, without a word.

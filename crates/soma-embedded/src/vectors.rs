@@ -13,9 +13,7 @@
 //! folder may be removed at any time while it is closed.
 
 mod collection;
-mod facts;
 mod failure;
-mod fields;
 mod filter;
 mod owner;
 mod packing;
@@ -32,6 +30,7 @@ use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
+use soma_core::point::stored;
 
 pub use self::collection::Opened;
 use self::owner::{Change, Owner, Shared};
@@ -96,7 +95,7 @@ impl VectorIndex for Vectors {
     async fn write(&self, ops: Vec<Op>) -> Result<()> {
         for op in &ops {
             if let Op::Upsert(point) = op {
-                point::check(point, self.identity.dims)?;
+                stored::check(point, self.identity.dims)?;
             }
         }
         if ops.is_empty() { Ok(()) } else { self.owner.change(Change::Ops(ops)).await }

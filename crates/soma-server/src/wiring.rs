@@ -23,7 +23,7 @@ use soma_core::event::schemas::{Any, Schemas};
 use soma_core::index::VectorIndex;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector};
-use soma_core::store::{MemoryStore, Projecting as _, ProjectorName};
+use soma_core::store::{MemoryStore, ProjectorName};
 use soma_core::{Error, Result};
 use soma_embedded::directory::{self, Published};
 use soma_embedded::vectors;
@@ -170,10 +170,10 @@ pub(crate) async fn open(
     }
     let logs = match (transport, &config.kafka) {
         (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, &generations, Arc::clone(&clock)).await?,
-        _ => local.as_ref().map(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
+        _ => local.as_ref().and_then(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
     };
     if let (Some(local), Transport::Journal) = (&local, transport) {
-        local.refuse_foreign_records(config.postgres.is_none()).await?;
+        local.refuse_foreign_records().await?;
     }
     let cluster::Logs { log, letters } = logs;
     let (log, schemas) = match transport {

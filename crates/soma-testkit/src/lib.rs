@@ -6,3 +6,5 @@
 pub mod certificates;
 pub mod faults;
 pub mod filters;
+#[cfg(feature = "qdrant")]
+pub mod qdrant;

@@ -24,6 +24,8 @@ const READER_QUEUE_KBYTES: usize = 8 << 10;
 
 /// How many bytes a record may have, as the client counts it.
 pub(super) const RECORD_BYTES_MAX: usize = limits::VALUE_BYTES_MAX + ENVELOPE_BYTES;
+/// How many bytes a dead letter may have: the record, and what is said about it.
+pub(super) const LETTER_BYTES_MAX: usize = RECORD_BYTES_MAX + (1 << 20);
 
 /// The cluster as every client is told it.
 ///
@@ -41,6 +43,8 @@ pub(super) fn base(settings: &Settings) -> Result<ClientConfig> {
         .set("reconnect.backoff.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")
+        // Ends and reads alike: an open transaction ends the log for as long as it is open.
+        .set("isolation.level", "read_committed")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     secure(&mut config, &settings.security)?;
@@ -125,7 +129,7 @@ pub(super) fn producer(settings: &Settings) -> Result<ClientConfig> {
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
-        .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
+        .set("message.max.bytes", LETTER_BYTES_MAX.to_string())
         .set("message.timeout.ms", deadline_ms.to_string());
     Ok(config)
 }
@@ -141,14 +145,15 @@ pub(super) fn reader(settings: &Settings) -> Result<ClientConfig> {
         &[
             ("queued.max.messages.kbytes", &READER_QUEUE_KBYTES.to_string()),
             ("queued.min.messages", "10000"),
-            ("fetch.message.max.bytes", "2097152"),
+            // Compressed: what comes out may be many times as much.
+            ("fetch.message.max.bytes", "524288"),
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "100"),
             ("fetch.wait.max.ms", "100"),
         ],
     )?;
     unattended(&mut config, settings);
-    config.set("enable.partition.eof", "true").set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+    config.set("enable.partition.eof", "true").set("message.max.bytes", LETTER_BYTES_MAX.to_string());
     Ok(config)
 }
 
@@ -157,7 +162,10 @@ pub(super) fn reader(settings: &Settings) -> Result<ClientConfig> {
 /// # Errors
 /// As [`base`].
 pub(super) fn member(settings: &Settings) -> Result<ClientConfig> {
-    let mut config = defaults(settings, &[("session.timeout.ms", "15000"), ("queued.max.messages.kbytes", "1024")])?;
+    let mut config = defaults(
+        settings,
+        &[("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "1000"), ("queued.max.messages.kbytes", "1024")],
+    )?;
     unattended(&mut config, settings);
     config.set("partition.assignment.strategy", "cooperative-sticky");
     Ok(config)

@@ -194,7 +194,7 @@ const CLUES: &[Clue] = &[
         codes: &[Kafka::BrokerTransportFailure, Kafka::AllBrokersDown, Kafka::OperationTimedOut],
         words: &[],
         says: "connections break",
-        remedy: "check that the brokers run, and that KAFKA_SECURITY_PROTOCOL fits the port",
+        remedy: "check that the brokers of KAFKA_BOOTSTRAP_SERVERS run, and that KAFKA_SECURITY_PROTOCOL fits the port",
         lasting: false,
     },
 ];

@@ -24,6 +24,13 @@ const FULL_WAIT: Duration = Duration::from_millis(10);
 /// Partitions that are asked about at the same time.
 const ASKED_AT_ONCE: usize = 16;
 
+/// Answers about a topic that the client remembers.
+const REMEMBERED: [RDKafkaErrorCode; 3] = [
+    RDKafkaErrorCode::TopicAuthorizationFailed,
+    RDKafkaErrorCode::UnknownTopicOrPartition,
+    RDKafkaErrorCode::UnknownTopic,
+];
+
 /// A record on its way.
 pub(super) struct Outgoing {
     pub(super) key: Option<Vec<u8>>,
@@ -82,7 +89,7 @@ impl Producer {
     pub(super) async fn append(&self, topic: &str, records: &[Outgoing]) -> Result<Vec<(Partition, Offset)>> {
         let client = self.client();
         let deadline = self.clock.elapsed() + self.settings.append_timeout;
-        let doing = format!("append to topic {topic}");
+        let doing = appending(topic);
         let mut sent = Vec::with_capacity(records.len());
         let mut refused = None;
         for (index, record) in records.iter().enumerate() {
@@ -103,11 +110,11 @@ impl Producer {
                 answer.map_err(|_| Error::new(Code::Unavailable, format!("cannot {doing}: the client ended")))?;
             match answer {
                 Ok(delivery) => places.push(place(&delivery, &doing)?),
-                Err((error, _)) => return Err(self.failed(&doing, &error, index, records.len())),
+                Err((error, _)) => return Err(self.failed(topic, &error, index, records.len()).await),
             }
         }
         match refused {
-            Some((index, error)) => Err(self.failed(&doing, &error, index, records.len())),
+            Some((index, error)) => Err(self.failed(topic, &error, index, records.len()).await),
             None => Ok(places),
         }
     }
@@ -131,9 +138,13 @@ impl Producer {
         }
     }
 
-    fn failed(&self, doing: &str, error: &KafkaError, index: usize, of: usize) -> Error {
+    async fn failed(&self, topic: &str, error: &KafkaError, index: usize, of: usize) -> Error {
         self.renew_if_dead();
-        let mut error = classify::error(doing, error);
+        if error.rdkafka_error_code().is_some_and(|code| REMEMBERED.contains(&code)) {
+            // The client would refuse every further record by itself until it next asks about the topic.
+            drop(self.partitions(topic).await);
+        }
+        let mut error = classify::error(&appending(topic), error);
         if error.code == Code::TooLarge && of > 1 {
             error = error.at(format!("[{index}]"));
         }
@@ -187,6 +198,10 @@ impl Producer {
         }
         Ok(all)
     }
+}
+
+fn appending(topic: &str) -> String {
+    format!("append to topic {topic}")
 }
 
 fn create(settings: &Settings, context: &Context) -> Result<FutureProducer<Context>> {

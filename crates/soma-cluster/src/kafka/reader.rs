@@ -5,14 +5,16 @@
 //! projector's. Whoever comes to a partition takes the lane that has been idle for longest.
 //!
 //! A read answers with everything that was in the log when it began, up to its limit: it knows the end from
-//! what this process appended and from the ends it asked for. Memory is bounded whatever the backlog.
+//! what this process appended and from the ends it asked for; a transaction that somebody has open ends it
+//! earlier, for as long as it is open. Memory is bounded whatever the backlog.
 
 mod fetcher;
 mod lane;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use soma_core::error::{Code, Error, Result};
@@ -22,7 +24,7 @@ use tokio::sync::Notify;
 
 use super::client;
 use super::producer::Producer;
-use fetcher::{Ends, Fetcher, Parts};
+use fetcher::{Fetcher, Parts};
 use lane::Taken;
 
 /// Fetchers that read one topic at most; each is started when it is first needed.
@@ -38,9 +40,29 @@ pub(super) struct Reader {
     topic: String,
     log: LogId,
     producer: Arc<Producer>,
-    ends: Arc<Ends>,
+    ends: Ends,
     bytes_max: usize,
     fetchers: Mutex<Vec<Arc<Fetcher>>>,
+}
+
+/// The known ends of the partitions: a record below one is in the log, whoever says so.
+#[derive(Default)]
+struct Ends(Mutex<BTreeMap<Partition, Offset>>);
+
+impl Ends {
+    fn get(&self, partition: Partition) -> Offset {
+        self.lock().get(&partition).copied().unwrap_or(0)
+    }
+
+    fn raise(&self, partition: Partition, end: Offset) {
+        let mut ends = self.lock();
+        let known = ends.entry(partition).or_default();
+        *known = (*known).max(end);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Offset>> {
+        self.0.lock().expect("nobody panics while holding the lock")
+    }
 }
 
 /// A lane that somebody uses.
@@ -55,8 +77,12 @@ struct Seat {
 enum Seen<T> {
     Ready(T),
     NotYet,
-    /// The lane was put elsewhere, or some offset is out of range.
+    /// The client reports the end at this position, where the log is known to go on.
+    Unsettled(Offset),
+    /// The lane was put elsewhere.
     Lost,
+    /// The client says that an offset is out of range, perhaps this one of the lane.
+    Doubted(Offset),
     /// Nothing will ever arrive.
     Dead,
 }
@@ -64,7 +90,7 @@ enum Seen<T> {
 impl Reader {
     pub(super) fn new(log: LogId, topic: &str, partitions: usize, producer: Arc<Producer>) -> Self {
         let bytes_max = (FETCHER_BYTES / partitions.max(1)).clamp(LANE_BYTES_MIN, LANE_BYTES_MAX);
-        let (topic, ends) = (topic.to_owned(), Arc::new(Ends::default()));
+        let (topic, ends) = (topic.to_owned(), Ends::default());
         Self { topic, log, producer, ends, bytes_max, fetchers: Mutex::new(Vec::new()) }
     }
 
@@ -89,11 +115,18 @@ impl Reader {
                     Taken::Records(records) => Seen::Ready(records),
                     Taken::End => Seen::Ready(Vec::new()),
                     Taken::NotYet => Seen::NotYet,
+                    Taken::Unsettled(position) => Seen::Unsettled(position),
                 });
                 match seen {
                     Seen::Ready(records) => return Ok(records),
                     Seen::NotYet => notified.await,
+                    Seen::Unsettled(position) => {
+                        if self.settle(&seat, position).await? {
+                            return Ok(seat.take_some(self.now(), from, limit));
+                        }
+                    }
                     Seen::Lost => seat = self.move_to(partition, from).await?,
+                    Seen::Doubted(position) => seat = self.go_on(partition, from, position).await?,
                     Seen::Dead => return Err(dead()),
                 }
             }
@@ -101,10 +134,8 @@ impl Reader {
         if let Ok(answer) = tokio::time::timeout(TIMEOUT, read).await {
             return answer;
         }
-        match seat.look(self.now(), |lane| Seen::Ready(lane.take_some(from, limit))) {
-            Seen::Ready(records) if !records.is_empty() => Ok(records),
-            Seen::Ready(_) | Seen::NotYet | Seen::Lost | Seen::Dead => Err(self.silent(&seat)),
-        }
+        let some = seat.take_some(self.now(), from, limit);
+        if some.is_empty() { Err(self.silent(&seat)) } else { Ok(some) }
     }
 
     /// Returns once a record at or beyond `from` is there.
@@ -120,8 +151,9 @@ impl Reader {
             let reached = |lane: &mut lane::Lane| if lane.reaches(from) { Seen::Ready(()) } else { Seen::NotYet };
             match seat.look(self.now(), reached) {
                 Seen::Ready(()) => return Ok(()),
-                Seen::NotYet => notified.await,
+                Seen::NotYet | Seen::Unsettled(_) => notified.await,
                 Seen::Lost => seat = self.move_to(partition, from).await?,
+                Seen::Doubted(position) => seat = self.go_on(partition, from, position).await?,
                 Seen::Dead => return Err(dead()),
             }
         }
@@ -147,6 +179,37 @@ impl Reader {
                 drop(state);
                 return Ok(Seat { fetcher, partition, epoch, arrived });
             }
+        }
+        self.move_to(partition, from).await
+    }
+
+    /// Whether the log ends for readers at this position of the lane. If it goes on, what follows are offsets
+    /// without records, or records to come: the lane is fetched once more to tell.
+    async fn settle(&self, seat: &Seat, position: Offset) -> Result<bool> {
+        let ends = self.producer.ends(&self.topic, seat.partition).await?;
+        if ends.high <= position {
+            return Ok(true);
+        }
+        seat.look(self.now(), |lane| {
+            if lane.position() == position {
+                lane.confirm(ends.high);
+            }
+            Seen::Ready(())
+        });
+        seat.fetcher.wake();
+        Ok(false)
+    }
+
+    /// Goes on after some offset of the fetcher was out of range: not where the log ends before it.
+    async fn go_on(&self, partition: Partition, from: Offset, position: Offset) -> Result<Seat> {
+        let ends = self.producer.ends(&self.topic, partition).await?;
+        if ends.high < position {
+            let (log, end) = (&self.log, ends.high);
+            let what = format!(
+                "log {log} partition {partition} was recreated or truncated: it ends at offset {end}, and was read up to {position}"
+            );
+            return Err(Error::new(Code::LogReplaced, what)
+                .remedy("restore the log, or start a new generation with `soma log renew`"));
         }
         self.move_to(partition, from).await
     }
@@ -194,7 +257,6 @@ impl Reader {
                     topic: self.topic.clone(),
                     log: self.log.clone(),
                     clock: Arc::clone(self.producer.clock()),
-                    ends: Arc::clone(&self.ends),
                 })?);
                 fetchers.push(Arc::clone(&fetcher));
                 Ok(fetcher)
@@ -223,7 +285,7 @@ impl Seat {
             return Seen::Lost;
         };
         if lane.doubted {
-            return Seen::Lost;
+            return Seen::Doubted(lane.position());
         }
         lane.used = now;
         let seen = see(lane);
@@ -233,6 +295,16 @@ impl Seat {
             self.fetcher.wake();
         }
         seen
+    }
+}
+
+impl Seat {
+    /// What there is, complete or not.
+    fn take_some(&self, now: Duration, from: Offset, limit: ReadLimit) -> Vec<Record> {
+        match self.look(now, |lane| Seen::Ready(lane.take_some(from, limit))) {
+            Seen::Ready(records) => records,
+            Seen::NotYet | Seen::Unsettled(_) | Seen::Lost | Seen::Doubted(_) | Seen::Dead => Vec::new(),
+        }
     }
 }
 

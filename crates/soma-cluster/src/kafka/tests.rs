@@ -63,7 +63,7 @@ fn keys_that_would_break_a_promise_are_refused_by_name() {
     }
     let mut settings = Settings::new("broker:9092");
     settings.extra.push(("acks".to_owned(), "0".to_owned()));
-    let error = client::base(&settings).err().expect("acks may not be set");
+    let error = client::base(&settings).expect_err("acks may not be set");
     assert_eq!((error.code, error.field.as_deref()), (Code::BadConfig, Some("KAFKA_CONFIG_ACKS")));
 }
 

@@ -29,8 +29,6 @@ const KNOWN_EVERY: Duration = Duration::from_millis(100);
 const PARTITIONS: i32 = 3;
 /// Thirty days.
 const DLQ_RETENTION_MS: &str = "2592000000";
-/// What a letter has beside the record that it is about.
-const LETTER_BYTES: usize = 1 << 20;
 
 /// A topic as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +108,10 @@ pub fn wanted(settings: &Settings) -> [Wanted; 2] {
             ("retention.ms", retention.to_owned()),
         ]),
     };
-    let bytes = client::RECORD_BYTES_MAX;
-    [topic(&settings.topic, "-1", bytes), topic(&settings.dlq_topic, DLQ_RETENTION_MS, bytes + LETTER_BYTES)]
+    [
+        topic(&settings.topic, "-1", client::RECORD_BYTES_MAX),
+        topic(&settings.dlq_topic, DLQ_RETENTION_MS, client::LETTER_BYTES_MAX),
+    ]
 }
 
 /// Compares.

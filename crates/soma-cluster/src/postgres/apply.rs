@@ -81,7 +81,8 @@ async fn erase(lease: &Lease, changes: &[Change]) -> Done<()> {
         lease.execute("erase events", sql, &[&whole]).await?;
     }
     if !events.is_empty() {
-        let sql = "UPDATE memory_events e SET payload = NULL, importance = NULL, model_revision = NULL, embedding = NULL
+        let sql =
+            "UPDATE memory_events e SET payload = NULL, importance = NULL, model_revision = NULL, embedding = NULL
                    FROM unnest($1::uuid[], $2::uuid[]) AS u(event_id, id)
                    WHERE e.event_id = u.event_id AND e.id = u.id AND e.payload IS NOT NULL";
         lease.execute("erase events", sql, &[&events, &owners]).await?;
@@ -125,7 +126,8 @@ fn all_or_contended(done: u64, wanted: usize) -> Done<()> {
     if done == wanted as u64 {
         return Ok(());
     }
-    let message = format!("another transaction wrote {} of {wanted} rows first", wanted as u64 - done.min(wanted as u64));
+    let message =
+        format!("another transaction wrote {} of {wanted} rows first", wanted as u64 - done.min(wanted as u64));
     Err(Error::new(Code::Contended, message).remedy("read them again").into())
 }
 

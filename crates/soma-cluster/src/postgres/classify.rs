@@ -23,7 +23,9 @@ pub(super) fn state(state: &str) -> (Code, Option<&'static str>) {
         ("53100", _) => (Code::StorageFull, Some("free space on the disk of the PostgreSQL server")),
         ("53300", _) => (Code::Unavailable, Some("raise max_connections of the server, or lower POSTGRES_POOL_SIZE")),
         ("55P03" | "23505", _) | (_, "40") => (Code::Contended, None),
-        ("25006", _) => (Code::Unavailable, Some("connect to the primary: add target_session_attrs=read-write to the URL")),
+        ("25006", _) => {
+            (Code::Unavailable, Some("connect to the primary: add target_session_attrs=read-write to the URL"))
+        }
         ("42501", _) => (Code::Unavailable, Some(GRANT)),
         ("3D000", _) => (Code::Unavailable, Some("create the database, or name another one in POSTGRES_URL")),
         (_, "28") => (Code::Unavailable, Some(ADMISSION)),

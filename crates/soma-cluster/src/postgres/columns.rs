@@ -189,7 +189,18 @@ impl<'a> Events<'a> {
         let Self { event_id, id, namespace, kind, timestamp, log, partition, offset, first, contents } = self;
         let Contents { importance, model_revision, payload, embedding } = contents;
         vec![
-            event_id, id, namespace, kind, timestamp, log, partition, offset, first, importance, model_revision, payload,
+            event_id,
+            id,
+            namespace,
+            kind,
+            timestamp,
+            log,
+            partition,
+            offset,
+            first,
+            importance,
+            model_revision,
+            payload,
             embedding,
         ]
     }
@@ -249,8 +260,28 @@ impl<'a> States<'a> {
         let Contents { importance, model_revision, payload, embedding } = contents;
         let Turns { thread, thread_hash, seq, occurred_at, actor, actor_hash } = turns;
         vec![
-            id, namespace, kind, created_at, updated_at, event_id, version, log, partition, offset, effective, rev,
-            importance, model_revision, payload, embedding, thread, thread_hash, seq, occurred_at, actor, actor_hash,
+            id,
+            namespace,
+            kind,
+            created_at,
+            updated_at,
+            event_id,
+            version,
+            log,
+            partition,
+            offset,
+            effective,
+            rev,
+            importance,
+            model_revision,
+            payload,
+            embedding,
+            thread,
+            thread_hash,
+            seq,
+            occurred_at,
+            actor,
+            actor_hash,
         ]
     }
 

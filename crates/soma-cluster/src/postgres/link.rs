@@ -157,11 +157,7 @@ impl Lease {
     }
 
     /// Runs one exchange with the server, bounded in time. Cancelling it costs the connection.
-    async fn bounded<T>(
-        &self,
-        what: &str,
-        exchange: impl Future<Output = Result<T, PgError>>,
-    ) -> Result<T, Failure> {
+    async fn bounded<T>(&self, what: &str, exchange: impl Future<Output = Result<T, PgError>>) -> Result<T, Failure> {
         self.busy.store(true, Ordering::Release);
         let Ok(answer) = tokio::time::timeout(STATEMENT_TIMEOUT, exchange).await else {
             return Err(Failure { error: classify::silent(what), lost: true });
@@ -216,7 +212,8 @@ impl Lease {
 
     /// Opens a transaction that reads of one moment.
     pub(super) async fn snapshot(&self) -> Result<(), Failure> {
-        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '15s'";
+        let sql =
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = '15s'";
         self.begin("begin to read", sql).await
     }
 

@@ -157,10 +157,8 @@ fn stretches(order: Order, after: Option<&ListKey>) -> Vec<Stretch> {
         condition,
         bounds: ((Box::new(bound), Type::FLOAT8), id.map(|id| id.0)),
     };
-    let time = |condition| Stretch {
-        condition,
-        bounds: ((Box::new(Moment(*updated_at)), Type::TIMESTAMPTZ), Some(id.0)),
-    };
+    let time =
+        |condition| Stretch { condition, bounds: ((Box::new(Moment(*updated_at)), Type::TIMESTAMPTZ), Some(id.0)) };
     match (order, importance) {
         (Order::Newest, _) => vec![time(" AND m.updated_at <= $3 AND (m.updated_at < $3 OR m.id > $4)")],
         (Order::Oldest, _) => vec![time(" AND m.updated_at >= $3 AND (m.updated_at > $3 OR m.id > $4)")],

@@ -65,6 +65,10 @@ async fn version(lease: &Lease) -> Result<i32> {
     if !rows.first().is_some_and(|row| row.get(0)) {
         return Ok(0);
     }
+    applied(lease).await
+}
+
+async fn applied(lease: &Lease) -> Result<i32> {
     let sql = "SELECT coalesce(max(version), 0) FROM soma_migrations";
     let rows = lease.rows("read the version of its tables", sql, &[]).await?;
     let version = rows.first().map_or(0, |row| row.get(0));
@@ -80,10 +84,11 @@ async fn migrate(lease: &Lease, schema: &Schema) -> Result<()> {
     // Others wait for the lock and then find the work done.
     let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({})", schema.migration_lock());
     lease.begin(what, &begin).await?;
-    let done = usize::try_from(version(lease).await?).unwrap_or(0);
+    // Not looked for: this session may remember that the table was missing before it waited.
     let create = "CREATE TABLE IF NOT EXISTS soma_migrations (version integer PRIMARY KEY, \
                   applied_at timestamptz NOT NULL DEFAULT now())";
     lease.batch(what, create).await?;
+    let done = usize::try_from(applied(lease).await?).unwrap_or(0);
     for (number, sql) in MIGRATIONS.iter().enumerate().skip(done) {
         lease.batch(what, sql).await?;
         lease.batch(what, &format!("INSERT INTO soma_migrations (version) VALUES ({})", number + 1)).await?;

@@ -47,27 +47,25 @@ pub(super) fn position(row: &Row) -> Result<PositionRow> {
     })
 }
 
-/// Takes a partition over.
+/// Takes a partition over: `soma_claim` ends the session of its previous owner and draws the epoch.
 ///
-/// The session in which the predecessor has a transaction open is ended first: it may hold rows, and
-/// it may stand between moving its position and its `COMMIT`. It is looked for again after the epoch was
-/// drawn, because one with the old epoch may have begun meanwhile; none can afterwards.
+/// The session is looked for again afterwards, because one with the old epoch may have begun
+/// meanwhile; none can from here on.
 pub(super) async fn claim(
     lease: &Lease,
     schema: &Schema,
     (projector, log, partition): (&ProjectorName, &LogId, Partition),
     now: Timestamp,
 ) -> Done<Claimed> {
-    let lock = schema.partition_lock(projector, log, partition);
-    end_session(lease, lock, None).await?;
-    let what = "take a partition over";
-    lease.begin(what, "BEGIN; SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '15s'").await?;
-    let sql = "INSERT INTO positions (projector, log, partition, next, indexed, epoch, updated_at)
-               VALUES ($1, $2, $3, 0, 0, 1, $4)
-               ON CONFLICT (projector, log, partition) DO UPDATE SET epoch = positions.epoch + 1
-               RETURNING next, indexed, epoch, last_offset, last_event_id";
+    let sql = "SELECT next, indexed, epoch, last_offset, last_event_id FROM soma_claim($1, $2, $3, $4, $5, $6, $7, $8)";
+    let locks = (
+        schema.claim_lock(projector, log, partition),
+        schema.partition_lock(projector, log, partition),
+        schema.rev_lock(),
+    );
     let key = (projector.as_str(), log.as_str(), i64::from(partition));
-    let rows = lease.rows(what, sql, &[&key.0, &key.1, &key.2, &Moment(now)]).await?;
+    let parameters: Params<'_> = &[&locks.0, &locks.1, &locks.2, &key.0, &key.1, &key.2, &Moment(now), &now.0];
+    let rows = lease.rows("take a partition over", sql, parameters).await?;
     let row = rows.first().ok_or_else(|| Error::new(Code::Internal, "the claim of a partition returned no row"))?;
     let cells = Cells { row, table: "positions" };
     let last = match cells.get::<Option<uuid::Uuid>>(4)? {
@@ -76,53 +74,31 @@ pub(super) async fn claim(
     };
     let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: cells.count(2)? };
     let claimed = Claimed { claim, next: cells.count(0)?, indexed: cells.count(1)?, last };
-    lease.commit(what).await?;
-    end_session(lease, lock, Some(&claimed.claim)).await?;
-    raise_rev(lease, schema, now).await?;
+    end_stragglers(lease, schema, &claimed.claim).await?;
     Ok(claimed)
 }
 
-/// Ends the session that holds the partition's lock, if there is one; with a claim, only while it is
-/// the latest, so that its own successor is spared.
-async fn end_session(lease: &Lease, lock: i64, latest: Option<&Claim>) -> Done<()> {
+/// Ends the session that holds the partition's lock, while the claim is the latest: its own successor
+/// is spared.
+async fn end_stragglers(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<()> {
     let sql = "SELECT pg_terminate_backend(l.pid, $3) FROM pg_locks l
-               WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                   AND l.classid = $1 AND l.objid = $2 AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
-                   AND ($4::bigint IS NULL OR EXISTS (SELECT FROM positions
-                       WHERE epoch = $4 AND projector = $5 AND log = $6 AND partition = $7))";
-    let (upper, lower) = halves(lock);
-    let epoch = latest.map(|claim| integer(claim.epoch)).transpose()?;
-    let key = latest.map(Key::of);
-    let projector = key.as_ref().map(|key| key.projector);
-    let (log, partition) = (key.as_ref().map(|key| key.log), key.as_ref().map(|key| key.partition));
+               WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_backend_pid()
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND l.classid = $1 AND l.objid = $2
+                   AND EXISTS (SELECT FROM positions WHERE projector = $4 AND log = $5 AND partition = $6 AND epoch = $7)";
+    let (upper, lower) = halves(schema.partition_lock(&claim.projector, &claim.log, claim.partition));
+    let Key { projector, log, partition } = Key::of(claim);
+    let epoch = integer(claim.epoch)?;
     let what = "end the session of the partition's previous owner";
-    let ended =
-        lease.rows(what, sql, &[&upper, &lower, &TERMINATION_MS, &epoch, &projector, &log, &partition]).await;
-    match ended {
-        Ok(rows) if rows.is_empty() => Ok(()),
-        Ok(_) => {
-            tracing::info!("the session of the partition's previous owner was ended");
-            Ok(())
-        }
-        // Then its locks end with its idle timeout; the epoch fences it all the same.
+    let parameters: Params<'_> = &[&upper, &lower, &TERMINATION_MS, &projector, &log, &partition, &epoch];
+    match lease.rows(what, sql, parameters).await {
+        // Then its locks last until its idle timeout; the epoch fences it all the same.
         Err(failure) if !failure.lost && failure.error.message.contains("SQLSTATE 42501") => {
-            tracing::warn!(error = %failure.error, "GRANT pg_signal_backend to this user, or let all projectors be one user");
+            tracing::warn!(error = %failure.error, "a predecessor's session goes on until its idle timeout");
             Ok(())
         }
-        Err(failure) => Err(failure),
+        ended => ended.map(drop),
     }
-}
-
-/// Nobody draws meanwhile: reading the sequence and setting it are two steps.
-async fn raise_rev(lease: &Lease, schema: &Schema, now: Timestamp) -> Done<()> {
-    let what = "raise the rev";
-    let (lock, now) = (schema.rev_lock(), now.0);
-    let sql = format!(
-        "BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock({lock});
-         SELECT setval('memory_rev', {now}) WHERE (SELECT last_value FROM memory_rev) < {now}"
-    );
-    lease.begin(what, &sql).await?;
-    lease.commit(what).await
 }
 
 /// Opens a record transaction under a claim and holds the partition's lock.
@@ -136,8 +112,17 @@ pub(super) async fn begin(lease: &Lease, schema: &Schema, claim: &Claim) -> Done
     if is_latest(lease, claim).await? { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
-/// Whether nobody has claimed the partition since.
-pub(super) async fn is_latest(lease: &Lease, claim: &Claim) -> Done<bool> {
+/// Whether nobody has claimed the partition since, once whoever is just claiming it has done so.
+pub(super) async fn is_kept(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<bool> {
+    let lock = schema.claim_lock(&claim.projector, &claim.log, claim.partition);
+    let sql = format!("BEGIN; SET LOCAL lock_timeout = '5s'; SELECT pg_advisory_xact_lock_shared({lock})");
+    lease.begin("look for another owner", &sql).await?;
+    let kept = is_latest(lease, claim).await?;
+    lease.commit("look for another owner").await?;
+    Ok(kept)
+}
+
+async fn is_latest(lease: &Lease, claim: &Claim) -> Done<bool> {
     let sql = "SELECT epoch FROM positions WHERE projector = $1 AND log = $2 AND partition = $3";
     let Key { projector, log, partition } = Key::of(claim);
     let rows = lease.rows("read a position", sql, &[&projector, &log, &partition]).await?;
@@ -156,8 +141,7 @@ pub(super) async fn advance(lease: &Lease, claim: &Claim, advance: &Advance, not
     let offset = advance.last.map(|last| integer(last.offset)).transpose()?;
     let event = advance.last.map(|last| last.event_id.0);
     let (now, (channel, text)) = (Moment(advance.now), notice);
-    let parameters: Params<'_> =
-        &[&projector, &log, &partition, &epoch, &next, &offset, &event, &now, &channel, &text];
+    let parameters: Params<'_> = &[&projector, &log, &partition, &epoch, &next, &offset, &event, &now, &channel, &text];
     if lease.rows("move a position", sql, parameters).await?.len() == 1 { Ok(()) } else { Err(fenced(claim).into()) }
 }
 

@@ -150,7 +150,8 @@ impl Progress for Records {
         let mut seen = board.wall.seen.subscribe();
         let failures = board.listen();
         let closing = |e| Error::new(Code::ShuttingDown, "the record store is closing").because(e);
-        let seen = seen.wait_for(|seen| seen.has(projector, wanted) || seen.failures != failures).await.map_err(closing)?;
+        let seen =
+            seen.wait_for(|seen| seen.has(projector, wanted) || seen.failures != failures).await.map_err(closing)?;
         if seen.has(projector, wanted) {
             return Ok(());
         }
@@ -159,19 +160,4 @@ impl Progress for Records {
 }
 
 #[cfg(test)]
-mod tests {
-    use soma_core::ids::LogId;
-    use soma_core::store::ProjectorName;
-
-    use super::{Moved, notice, read_notice};
-
-    #[test]
-    fn a_notice_is_read_back_unless_it_is_too_long() {
-        let of = |log: &str| notice(&Moved { key: (ProjectorName::memory(), LogId::new(log), 3), next: 7 });
-        let moved = read_notice(&of("cluster \"1\"/topic#1")).expect("it is read back");
-        assert_eq!(moved.key, (ProjectorName::memory(), LogId::new("cluster \"1\"/topic#1"), 3));
-        assert_eq!(moved.next, 7);
-        assert_eq!(of(&"x".repeat(9_000)), "");
-        assert!(read_notice("").is_none() && read_notice("[1]").is_none());
-    }
-}
+mod tests;

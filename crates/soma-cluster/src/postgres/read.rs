@@ -9,6 +9,7 @@ use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::Memory;
 use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
 use soma_core::{json, limits};
+use uuid::Uuid;
 
 use super::link::{Failure, Lease};
 use super::row::{self, Cells, STATE};
@@ -67,13 +68,15 @@ pub(super) fn limited(limit: usize) -> i64 {
 }
 
 async fn scan(lease: &Lease, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>, Failure> {
-    let sql = format!("SELECT {STATE} FROM memories WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2");
+    let sql = format!("SELECT {STATE} FROM memories WHERE id >= $1 ORDER BY id LIMIT $2");
+    let mut from = after.map_or(Some(Uuid::nil()), successor);
     lease.snapshot().await?;
     let (mut states, mut bytes): (Vec<State>, usize) = (Vec::new(), 0);
-    'pages: while states.len() < limit {
+    'pages: while let Some(first) = from
+        && states.len() < limit
+    {
         let wanted = CHUNK.min(limit - states.len());
-        let after = states.last().map(|state| state.id).or(after).map(|id| id.0);
-        let rows = lease.rows("read memories", &sql, &[&after, &limited(wanted)]).await?;
+        let rows = lease.rows("read memories", &sql, &[&first, &limited(wanted)]).await?;
         for row in &rows {
             let state = row::state(row)?;
             bytes += state.content.as_ref().map_or(0, |content| json::weight(&content.payload));
@@ -85,9 +88,15 @@ async fn scan(lease: &Lease, after: Option<MemoryId>, limit: usize) -> Result<Ve
         if rows.len() < wanted {
             break;
         }
+        from = states.last().and_then(|state| successor(state.id));
     }
     lease.commit("end reading").await?;
     Ok(states)
+}
+
+/// The smallest id that comes after this one.
+fn successor(id: MemoryId) -> Option<Uuid> {
+    id.0.as_u128().checked_add(1).map(Uuid::from_u128)
 }
 
 async fn namespaces(

@@ -36,6 +36,11 @@ impl Schema {
         self.key(&["partition", projector.as_str(), log.as_str(), &partition.to_string()])
     }
 
+    /// The lock under which a partition changes hands.
+    pub(super) fn claim_lock(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> i64 {
+        self.key(&["claim", projector.as_str(), log.as_str(), &partition.to_string()])
+    }
+
     /// 64 bits; parts cannot contain the separator.
     fn key(&self, parts: &[&str]) -> i64 {
         xxh3_64_with_seed(parts.join("\0").as_bytes(), self.oid.into()).cast_signed()

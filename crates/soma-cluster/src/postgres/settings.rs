@@ -147,7 +147,9 @@ impl Settings {
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             let message = "the URL of PostgreSQL names no host";
-            return Err(Error::new(Code::BadConfig, message).remedy("write postgres://user:password@host:5432/database"));
+            return Err(
+                Error::new(Code::BadConfig, message).remedy("write postgres://user:password@host:5432/database")
+            );
         }
         Ok(config)
     }

@@ -25,11 +25,7 @@ impl Projecting for Records {
         now: Timestamp,
     ) -> Result<Claimed> {
         let lease = self.shared.link.reader().await?;
-        let claimed = position::claim(&lease, &self.shared.schema, (projector, log, partition), now).await;
-        claimed.map_err(|failure| {
-            lease.close();
-            failure.error
-        })
+        Ok(position::claim(&lease, &self.shared.schema, (projector, log, partition), now).await?)
     }
 
     async fn begin(&self, claim: &Claim) -> Result<Box<dyn Staging>> {
@@ -95,7 +91,7 @@ impl Open {
     /// Whether the partition is known to have another owner.
     async fn is_replaced(&self) -> bool {
         let Ok(lease) = self.shared.link.reader().await else { return false };
-        matches!(position::is_latest(&lease, &self.claim).await, Ok(false))
+        matches!(position::is_kept(&lease, &self.shared.schema, &self.claim).await, Ok(false))
     }
 }
 

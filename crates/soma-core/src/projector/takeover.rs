@@ -1,7 +1,9 @@
 //! Taking a partition: claim it, make sure that the log is still the one it was, repair the index.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use super::durable::Trail;
 use super::observe::Component;
 use super::{Failure, Projector, Session, points};
 use crate::error::{Code, Error, Result};
@@ -23,14 +25,18 @@ pub(super) async fn take(projector: &Projector, partition: Partition) -> Result<
     let claimed = claimed.map_err(Failure::of(Component::KvWriter))?;
     let bounds = bounds(projector, partition).await.map_err(Failure::of(Component::Log))?;
     check(projector, &claimed, bounds).await.map_err(Failure::of(Component::Log))?;
-    repair(projector, &claimed, bounds).await?;
-    Ok(Session {
+    let repaired = repair(projector, &claimed, bounds).await?;
+    let lag = projector.index.as_ref().map_or(Duration::ZERO, |index| index.durability_lag());
+    let mut session = Session {
         claim: claimed.claim,
         next: claimed.next,
-        dirty: false,
+        dirty: repaired,
         flushed_at: projector.clock.elapsed(),
+        trail: Trail::new(lag),
         lettered: BTreeSet::new(),
-    })
+    };
+    session.flush(projector).await?;
+    Ok(session)
 }
 
 async fn bounds(projector: &Projector, partition: Partition) -> Result<Bounds> {
@@ -77,12 +83,12 @@ fn replaced(log: &LogId, bounds: Bounds, what: &str) -> Error {
         .remedy("restore the log, or move the record and vector stores away so that they are rebuilt from it")
 }
 
-/// Rewrites from the records the points that the index may have forgotten.
-async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Result<(), Failure> {
-    let Some(index) = projector.index.as_ref().filter(|_| claimed.next > 0) else { return Ok(()) };
+/// Rewrites from the records the points that the index may have forgotten; tells whether there were any.
+async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Result<bool, Failure> {
+    let Some(index) = projector.index.as_ref().filter(|_| claimed.next > 0) else { return Ok(false) };
     let lacking = lacks_points(projector, index.as_ref(), claimed).await?;
     if claimed.indexed >= claimed.next && !lacking {
-        return Ok(());
+        return Ok(false);
     }
     let whole = |bounds: Bounds| lacking || claimed.indexed == 0 || claimed.indexed < bounds.first;
     if !whole(bounds) {
@@ -93,9 +99,7 @@ async fn repair(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Res
     if whole(now) {
         rewrite_all(projector, claimed).await?;
     }
-    index.flush().await.map_err(Failure::of(Component::VectorIndexer))?;
-    let marked = projector.store.mark_indexed(&claimed.claim, claimed.next).await;
-    marked.map_err(Failure::of(Component::KvWriter))
+    Ok(true)
 }
 
 /// Whether the index holds fewer points than there are memories by more than it may have forgotten:

@@ -12,6 +12,7 @@ mod index;
 mod positions;
 mod reading;
 mod staging;
+mod threads;
 
 pub use dead_letters::dead_letters;
 pub use event_log::event_log;

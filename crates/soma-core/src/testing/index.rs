@@ -1,15 +1,17 @@
 //! A vector index in memory: every search looks at every point.
 //!
-//! Holds what was written and, beside it, what was flushed. [`Index::forget`] makes it lose the
+//! Holds what was written and, beside it, what is durable. [`Index::forget`] makes it lose the
 //! difference, as a kill does to an index that does not replay its log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::lock;
+use crate::clock::Clock;
 use crate::embed::Identity;
 use crate::error::{Code, Error, Result};
 use crate::filter::{Field, Filter};
@@ -20,6 +22,7 @@ use crate::memory::Memory;
 /// A [`VectorIndex`] in memory.
 pub struct Index {
     identity: Identity,
+    lag: Option<(Duration, Arc<dyn Clock>)>,
     inner: Mutex<Inner>,
 }
 
@@ -28,20 +31,35 @@ type Points = BTreeMap<MemoryId, Arc<Point>>;
 #[derive(Default)]
 struct Inner {
     written: Points,
-    flushed: Points,
+    /// What was flushed, and when it becomes durable.
+    flushed: VecDeque<(Duration, Points)>,
+    durable: Points,
 }
 
 impl Index {
     /// An empty index.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, inner: Mutex::default() }
+        Self { identity, lag: None, inner: Mutex::default() }
     }
 
-    /// Loses everything that was not flushed.
+    /// An empty index in which a flush becomes durable after some time, as on a server.
+    #[must_use]
+    pub fn lagging(identity: Identity, lag: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { identity, lag: Some((lag, clock)), inner: Mutex::default() }
+    }
+
+    /// Loses everything that is not durable.
     pub fn forget(&self) {
+        let now = self.now();
         let mut inner = lock(&self.inner);
-        inner.written = inner.flushed.clone();
+        inner.settle(now);
+        inner.flushed.clear();
+        inner.written = inner.durable.clone();
+    }
+
+    fn now(&self) -> Duration {
+        self.lag.as_ref().map_or(Duration::ZERO, |(_, clock)| clock.elapsed())
     }
 
     /// Every point, whole, by id.
@@ -70,6 +88,13 @@ impl Index {
 }
 
 impl Inner {
+    /// What was flushed long enough ago is durable.
+    fn settle(&mut self, now: Duration) {
+        while let Some((_, points)) = self.flushed.pop_front_if(|(at, _)| *at <= now) {
+            self.durable = points;
+        }
+    }
+
     fn apply(&mut self, op: Op) {
         let (id, rev) = match &op {
             Op::Upsert(point) => (point.id, point.rev),
@@ -153,9 +178,16 @@ impl VectorIndex for Index {
     }
 
     async fn flush(&self) -> Result<()> {
+        let now = self.now();
         let mut inner = lock(&self.inner);
-        inner.flushed = inner.written.clone();
+        let points = inner.written.clone();
+        inner.flushed.push_back((now + self.durability_lag(), points));
+        inner.settle(now);
         Ok(())
+    }
+
+    fn durability_lag(&self) -> Duration {
+        self.lag.as_ref().map_or(Duration::ZERO, |(lag, _)| *lag)
     }
 
     async fn search(&self, search: &Search) -> Result<FoundList> {

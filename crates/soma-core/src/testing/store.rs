@@ -19,6 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::fold::{Change, Entry, Erase, State};
 use crate::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use crate::store::{Advance, Claim, Claimed, LastEvent, Loaded, Projecting, ProjectorName, Staging};
+use crate::thread::{Placed, Thread, TurnKey};
 
 /// A [`crate::store::MemoryStore`] in memory.
 #[derive(Default)]
@@ -53,6 +54,7 @@ struct Tables {
 struct Stored {
     state: State,
     entries: Vec<Entry>,
+    placed: Option<Placed>,
 }
 
 type Key = (ProjectorName, LogId, Partition);
@@ -63,6 +65,14 @@ struct Row {
     last: Option<LastEvent>,
     epoch: u64,
     updated_at: Timestamp,
+    /// By the end of its batch.
+    rewritten: BTreeMap<Offset, Vec<MemoryId>>,
+}
+
+impl Row {
+    fn new(now: Timestamp) -> Self {
+        Self { next: 0, indexed: 0, last: None, epoch: 0, updated_at: now, rewritten: BTreeMap::new() }
+    }
 }
 
 impl Store {
@@ -105,11 +115,12 @@ impl Projecting for Store {
         inner.rev = inner.rev.max(u64::try_from(now.0).unwrap_or(0));
         let key = (projector.clone(), log.clone(), partition);
         inner.writer.take_if(|(_, claim)| self::key(claim) == key);
-        let row =
-            inner.positions.entry(key).or_insert(Row { next: 0, indexed: 0, last: None, epoch: 0, updated_at: now });
+        let row = inner.positions.entry(key).or_insert_with(|| Row::new(now));
         row.epoch += 1;
         let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: row.epoch };
-        let claimed = Claimed { claim, next: row.next, indexed: row.indexed, last: row.last };
+        let rewritten: BTreeSet<MemoryId> = row.rewritten.values().flatten().copied().collect();
+        let rewritten = rewritten.into_iter().collect();
+        let claimed = Claimed { claim, next: row.next, indexed: row.indexed, last: row.last, rewritten };
         drop(inner);
         self.0.moved.notify_waiters();
         Ok(claimed)
@@ -127,7 +138,7 @@ impl Projecting for Store {
                     inner.writer = Some((transaction, claim.clone()));
                     let tables = inner.tables.clone();
                     let (shared, claim) = (Arc::clone(&self.0), claim.clone());
-                    return Ok(Box::new(Transaction { shared, transaction, claim, tables }));
+                    return Ok(Box::new(Transaction { shared, transaction, claim, tables, rewritten: None }));
                 }
             }
             moved.await;
@@ -138,6 +149,8 @@ impl Projecting for Store {
         let mut inner = lock(&self.0.inner);
         let row = inner.row(claim)?;
         row.indexed = row.indexed.max(indexed.min(row.next));
+        let indexed = row.indexed;
+        row.rewritten.retain(|next, _| *next > indexed);
         Ok(())
     }
 
@@ -153,6 +166,7 @@ struct Transaction {
     transaction: u64,
     claim: Claim,
     tables: Tables,
+    rewritten: Option<(Offset, Vec<MemoryId>)>,
 }
 
 impl Transaction {
@@ -189,6 +203,22 @@ impl Staging for Transaction {
         Ok(rows.map(|row| (row.state.id, row.entries.clone())).collect())
     }
 
+    /// Nobody else changes anything meanwhile.
+    async fn lock_threads(&mut self, _threads: &[Thread]) -> Result<()> {
+        self.check(&lock(&self.shared.inner))
+    }
+
+    async fn turns(&mut self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        self.check(&lock(&self.shared.inner))?;
+        Ok(self.tables.turns(thread, around, reach))
+    }
+
+    async fn note_rewritten(&mut self, ids: &[MemoryId], next: Offset) -> Result<()> {
+        self.check(&lock(&self.shared.inner))?;
+        self.rewritten = Some((next, ids.to_vec()));
+        Ok(())
+    }
+
     async fn stage(&mut self, changes: &[Change]) -> Result<u64> {
         let rev = {
             let mut inner = lock(&self.shared.inner);
@@ -210,6 +240,7 @@ impl Staging for Transaction {
         row.indexed = row.indexed.min(advance.next);
         row.last = advance.last;
         row.updated_at = advance.now;
+        row.rewritten.extend(self.rewritten.take());
         inner.tables = std::mem::take(&mut self.tables);
         drop(inner);
         Ok(())
@@ -239,7 +270,7 @@ impl Tables {
         }
         let rev = if *visible { rev } else { state.rev };
         let state = State { rev, ..state.clone() };
-        self.memories.insert(state.id, Arc::new(Stored { state, entries }));
+        self.memories.insert(state.id, Arc::new(Stored { placed: Placed::of(&state), state, entries }));
         Ok(())
     }
 }

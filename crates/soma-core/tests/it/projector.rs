@@ -33,7 +33,8 @@ fn golden_scripts() {
 /// `tombstone m<n>`, `poison m<n>`, `redrive <offset>`.
 /// Commands that fail: `outage <port>`, `recovery`, `refuse e<n>`, `forget-unflushed`, `recreate`.
 /// Commands that project: `project [crash=<before|after>_<call>]` to the end of the log or the first
-/// failure, `restart`, `flush`, `log`.
+/// failure, `restart`, `flush`, `log`, `wait <seconds>` (then as `project`).
+/// `lag <seconds>` at the beginning: a flush of the index becomes durable after that long.
 struct Script {
     clock: Arc<SeededClock>,
     log: Arc<Log>,
@@ -87,6 +88,16 @@ impl goldenscript::Runner for Script {
             }
             "flush" => {
                 self.clock.advance(Duration::from_secs(2));
+                self.project(None)?
+            }
+            "lag" => {
+                let lag = Duration::from_secs(args.next_pos().ok_or("how many seconds?")?.parse()?);
+                let index = Index::lagging(self.embedder.identity().clone(), lag, Arc::clone(&self.clock) as _);
+                self.index = Arc::new(index);
+                self.start()
+            }
+            "wait" => {
+                self.clock.advance(Duration::from_secs(args.next_pos().ok_or("how many seconds?")?.parse()?));
                 self.project(None)?
             }
             "project" => self.project(args.take_key("crash"))?,

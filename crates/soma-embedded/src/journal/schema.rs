@@ -53,6 +53,7 @@ pub(super) static KIND: Kind = Kind {
         ) STRICT;
         CREATE INDEX dead_letters_memory ON dead_letters (memory) WHERE memory IS NOT NULL;
     ",
+    upgrade: |_, _, _| Ok(()),
     synchronous: Synchronous::Full,
     remedy: "move the data directory away and import what can still be read from it",
 };

@@ -9,8 +9,10 @@ use soma_core::error::Result;
 use soma_core::event::{Event, EventType};
 use soma_core::fold::{Change, Entry, Erase, State};
 use soma_core::ids::{MemoryId, Place};
+use soma_core::thread::Placed;
 
 use super::row::{Cooked, integer};
+use super::thread;
 use super::writer::{Transaction, save_rev};
 
 /// One change, spelled for the file.
@@ -18,6 +20,7 @@ pub(super) struct Plan {
     /// Without its content.
     state: State,
     content: Option<Arc<Cooked>>,
+    placed: Option<Placed>,
     visible: bool,
     erase: Erase,
     rows: Vec<Row>,
@@ -42,7 +45,8 @@ impl Plan {
             Ok(Row { event: head_of_event(&entry.event), place: entry.place.clone(), content })
         };
         let rows = rows.iter().map(row).collect::<Result<_>>()?;
-        Ok(Self { state: head_of_state(state), content, visible: *visible, erase: erase.clone(), rows })
+        let (placed, visible, erase) = (Placed::of(state), *visible, erase.clone());
+        Ok(Self { state: head_of_state(state), content, placed, visible, erase, rows })
     }
 }
 
@@ -120,13 +124,15 @@ impl<'a> Table<'a> {
             before: connection.prepare_cached("SELECT kind, payload IS NOT NULL FROM memories WHERE id = ?1")?,
             insert: connection.prepare_cached(
                 "INSERT INTO memories (id, namespace, kind, created_at, updated_at, event_id, version, log, partition,
-                     offset, effective, rev, importance, model_revision, payload, embedding)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                     offset, effective, rev, importance, model_revision, payload, embedding, thread, seq, occurred_at,
+                     actor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
             )?,
             update: connection.prepare_cached(
                 "UPDATE memories SET namespace = ?2, kind = ?3, created_at = ?4, updated_at = ?5, event_id = ?6,
                      version = ?7, log = ?8, partition = ?9, offset = ?10, effective = ?11, rev = ?12,
-                     importance = ?13, model_revision = ?14, payload = ?15, embedding = ?16
+                     importance = ?13, model_revision = ?14, payload = ?15, embedding = ?16, thread = ?17,
+                     seq = ?18, occurred_at = ?19, actor = ?20
                  WHERE id = ?1",
             )?,
         })
@@ -168,7 +174,7 @@ impl<'a> Table<'a> {
 
     /// Whether readers lost the content.
     fn set(&mut self, plan: &Plan, rev: u64, tally: &mut Tally, failing: &Failing<'_>) -> Result<bool> {
-        let Plan { state, content, .. } = plan;
+        let Plan { state, content, placed, .. } = plan;
         let before: Option<(String, bool)> = {
             let mut rows = self.before.query([state.id.0.as_bytes()]).map_err(failing)?;
             let row = rows.next().map_err(failing)?;
@@ -193,6 +199,10 @@ impl<'a> Table<'a> {
             content.and_then(|content| content.model_revision.as_deref()),
             content.map(|content| content.payload.as_str()),
             content.and_then(|content| content.embedding.as_deref()),
+            placed.as_ref().map(|placed| &placed.thread.name),
+            placed.as_ref().map(|placed| thread::seq(&placed.key)),
+            placed.as_ref().map(|placed| placed.key.occurred_at.0),
+            placed.as_ref().and_then(|placed| placed.actor.as_deref()),
         ]);
         done.map_err(failing)?;
 

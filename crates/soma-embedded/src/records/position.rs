@@ -1,8 +1,10 @@
 //! The rows of `positions`: claims, fences, and how far each projector has come.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use soma_core::error::{Code, Error, Result};
-use soma_core::ids::{EventId, LogId, Offset, Partition, Timestamp};
+use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use soma_core::store::{Advance, Claim, Claimed, LastEvent, PositionRow, ProjectorName};
 
 use super::row::{Cells, integer};
@@ -57,12 +59,43 @@ pub(super) fn claim(
     let (next, indexed, epoch) = (cells.count(0)?, cells.count(1)?, cells.count(2)?);
     // The statement has its effect when it has run to its end.
     while rows.next().map_err(&failing)?.is_some() {}
-    Ok(Claimed {
-        claim: Claim { projector: projector.clone(), log: log.clone(), partition, epoch },
-        next,
-        indexed,
-        last,
-    })
+    let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch };
+    let rewritten = rewritten(database, connection, &claim)?;
+    Ok(Claimed { claim, next, indexed, last, rewritten })
+}
+
+/// Notes whose points a batch rewrites beside those that it names.
+pub(super) fn note_rewritten(
+    database: &Database,
+    connection: &Connection,
+    claim: &Claim,
+    (ids, next): (&[MemoryId], Offset),
+) -> Result<()> {
+    let failing = database.failing("write to");
+    let sql = "INSERT INTO rewritten (projector, log, partition, next, ids) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let ids: Vec<u8> = ids.iter().flat_map(|id| *id.0.as_bytes()).collect();
+    let key = (claim.projector.as_str(), claim.log.as_str(), claim.partition);
+    statement.execute(params![key.0, key.1, key.2, integer(next)?, ids]).map(|_| ()).map_err(&failing)
+}
+
+/// All that is noted for a partition, ascending.
+fn rewritten(database: &Database, connection: &Connection, claim: &Claim) -> Result<Vec<MemoryId>> {
+    let failing = database.failing("read");
+    let sql = "SELECT ids FROM rewritten WHERE projector = ?1 AND log = ?2 AND partition = ?3";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let mut rows =
+        statement.query(params![claim.projector.as_str(), claim.log.as_str(), claim.partition]).map_err(&failing)?;
+    let mut all = BTreeSet::new();
+    while let Some(row) = rows.next().map_err(&failing)? {
+        let bytes: Vec<u8> = row.get(0).map_err(&failing)?;
+        let (ids, rest) = bytes.as_chunks::<16>();
+        if !rest.is_empty() {
+            return Err(database.corrupt("a row of rewritten points is torn"));
+        }
+        all.extend(ids.iter().map(|id| MemoryId(uuid::Uuid::from_bytes(*id))));
+    }
+    Ok(all.into_iter().collect())
 }
 
 /// Fails when the claim's epoch has passed.
@@ -104,7 +137,13 @@ pub(super) fn mark_indexed(database: &Database, connection: &Connection, claim: 
     let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
     let key = (claim.projector.as_str(), claim.log.as_str(), claim.partition);
     let changed = statement.execute(params![key.0, key.1, key.2, integer(claim.epoch)?, integer(indexed)?]);
-    if changed.map_err(&failing)? == 1 { Ok(()) } else { Err(fenced(claim)) }
+    if changed.map_err(&failing)? != 1 {
+        return Err(fenced(claim));
+    }
+    // Those that a commit adds meanwhile lie beyond `next`, hence beyond every `indexed`.
+    let sql = "DELETE FROM rewritten WHERE projector = ?1 AND log = ?2 AND partition = ?3 AND next <= ?4";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    statement.execute(params![key.0, key.1, key.2, integer(indexed)?]).map(|_| ()).map_err(&failing)
 }
 
 pub(super) fn forget_indexed(database: &Database, connection: &Connection, projector: &ProjectorName) -> Result<()> {

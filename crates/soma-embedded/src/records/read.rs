@@ -9,10 +9,11 @@ use soma_core::fold::State;
 use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::Memory;
 use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
+use soma_core::thread::{Thread, TurnKey};
 use soma_core::{json, limits};
 
 use super::row::{self, Cells, STATE};
-use super::{Records, list, load};
+use super::{Records, list, load, thread};
 use crate::sqlite::Database;
 
 impl Records {
@@ -47,6 +48,16 @@ impl Reading for Records {
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
         let database = self.shared.database.clone();
         self.read(move |connection| scan(&database, connection, after, limit)).await
+    }
+
+    async fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        let (database, thread, around) = (self.shared.database.clone(), thread.clone(), around.to_vec());
+        self.read(move |connection| thread::turns(&database, connection, &thread, &around, reach)).await
+    }
+
+    async fn actors(&self, namespaces: &[Namespace], limit: usize) -> Result<Vec<String>> {
+        let (database, namespaces) = (self.shared.database.clone(), namespaces.to_vec());
+        self.read(move |connection| thread::actors(&database, connection, &namespaces, limit)).await
     }
 
     async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use soma_core::error::Result;
-use soma_core::fold::{Change, Entry};
+use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use soma_core::store::{Advance, Claim, Claimed, Loaded, Projecting, ProjectorName, Staging};
+use soma_core::thread::{Thread, TurnKey};
 
 use super::apply::{self, Plan};
 use super::writer::{Session, blocking, drop_aside};
-use super::{Records, load, position};
+use super::{Records, load, position, thread};
 
 #[async_trait]
 impl Projecting for Records {
@@ -95,6 +96,27 @@ impl Staging for Open {
             Ok(all)
         });
         load.await
+    }
+
+    /// Whoever has the transaction writes alone.
+    async fn lock_threads(&mut self, _threads: &[Thread]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn turns(&mut self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        let (thread, around) = (thread.clone(), around.to_vec());
+        let read = self.session().run(move |transaction, _| {
+            thread::turns(transaction.database(), &transaction.pen.connection, &thread, &around, reach)
+        });
+        read.await
+    }
+
+    async fn note_rewritten(&mut self, ids: &[MemoryId], next: Offset) -> Result<()> {
+        let ids = ids.to_vec();
+        let note = self.session().run(move |transaction, claim| {
+            position::note_rewritten(transaction.database(), &transaction.pen.connection, claim, (&ids, next))
+        });
+        note.await
     }
 
     async fn stage(&mut self, changes: &[Change]) -> Result<u64> {

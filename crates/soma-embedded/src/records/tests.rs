@@ -2,7 +2,7 @@
 
 use soma_core::store::Order;
 
-use super::list;
+use super::{list, thread};
 use crate::directory::DataDir;
 use crate::records::Records;
 
@@ -23,5 +23,23 @@ fn no_order_sorts_more_than_the_ties_of_one_moment() {
             let sorts = plan.contains("TEMP B-TREE");
             assert!(!sorts || order == Order::Oldest, "{sql}: {plan}");
         }
+    }
+}
+
+/// Neighbours and actors cost what is asked for, however long the thread is.
+#[test]
+fn turns_and_actors_are_found_along_their_indexes() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let directory = DataDir::open(folder.path()).expect("the folder can be owned");
+    let records = Records::open(&directory).expect("the store opens");
+    let connection = records.shared.database.connect_reader().expect("a connection");
+    for sql in thread::TEXTS {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+        let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+        let plan = statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3));
+        let plan = plan.expect("a plan").collect::<Result<Vec<_>, _>>().expect("a plan").join("; ");
+        let along = ["COVERING INDEX memories_", "INDEX sqlite_autoindex_memories_1 (id=?)"];
+        assert!(along.iter().any(|index| plan.contains(index)), "{sql}: {plan}");
+        assert!(!plan.contains("TEMP B-TREE"), "{sql}: {plan}");
     }
 }

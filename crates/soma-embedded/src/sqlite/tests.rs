@@ -8,6 +8,10 @@ static KIND: Kind = Kind {
     application_id: 0x1234,
     version: 3,
     schema: "CREATE TABLE t (n INTEGER PRIMARY KEY, v BLOB NOT NULL) STRICT",
+    upgrade: |database, transaction, from| {
+        let column = format!("ALTER TABLE t ADD COLUMN since_{from} INTEGER");
+        transaction.execute_batch(&column).map_err(database.failing("upgrade"))
+    },
     synchronous: Synchronous::Normal,
     remedy: "start over",
 };
@@ -95,4 +99,18 @@ async fn a_read_that_failed_does_not_spoil_the_next() {
     assert_eq!(count("SELECT count(*) FROM t").await.expect("the table is there"), 0);
     readers.close();
     assert_eq!(count("SELECT count(*) FROM t").await.expect_err("it is closed").code, Code::ShuttingDown);
+}
+
+#[test]
+fn a_file_of_an_older_version_is_upgraded_once() {
+    let (folder, _, connection) = sample();
+    connection.execute_batch("INSERT INTO t VALUES (1, x'00'); PRAGMA user_version = 2").expect("an older file");
+    drop(connection);
+    for _ in 0..2 {
+        let (_, connection) = Database::open(folder.path().join("sample.db"), &KIND).expect("it opens");
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+        assert_eq!(version, Ok(3));
+        let kept = connection.query_row("SELECT count(*) FROM t WHERE since_2 IS NULL", [], |row| row.get::<_, i64>(0));
+        assert_eq!(kept, Ok(1));
+    }
 }

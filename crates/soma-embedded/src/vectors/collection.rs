@@ -31,11 +31,12 @@ use qdrant_edge::{
 use serde::{Deserialize, Serialize};
 use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
+use soma_core::point::FACTS;
+use soma_core::point::stored::{DENSE, WORDS};
 
-use super::facts::FACTS;
 use super::failure::{self, contain};
 use super::packing::Packing;
-use super::point::{DENSE, WORDS, key};
+use super::point::key;
 
 /// The version of the layout of folder and points.
 pub(super) const FORMAT: u32 = 3;

@@ -6,15 +6,17 @@
 use std::collections::HashMap;
 
 use qdrant_edge::{
-    Condition, CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint,
-    ScrollRequest, SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
+    CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint, ScrollRequest,
+    SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
 };
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
+use soma_core::point::condition::{self, Clause};
+use soma_core::point::stored::{DENSE, READ, WORDS};
 use uuid::Uuid;
 
-use super::filter::{self, Clause};
-use super::point::{self, DENSE, WORDS, key};
+use super::filter;
+use super::point::{self, key};
 
 /// How many points beyond the limit are looked for at first, to see where ties at the limit end.
 const BEYOND: usize = 16;
@@ -24,7 +26,7 @@ const BEYOND_MAX: usize = 1_024;
 
 /// The nearest points.
 pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<FoundList> {
-    let conditions = filter::conditions(search);
+    let conditions = condition::conditions(search);
     let Some((filter, query)) = edge_filter(conditions.clause).zip(query(&search.query)) else {
         return Ok(FoundList { found: Vec::new(), exact: conditions.exact });
     };
@@ -104,8 +106,7 @@ fn edge_filter(clause: Clause) -> Option<Option<Filter>> {
     match clause {
         Clause::All => Some(None),
         Clause::Nothing => None,
-        Clause::Test(Condition::Filter(filter)) => Some(Some(filter)),
-        Clause::Test(test) => Some(Some(Filter::new_must(test))),
+        Clause::Test(test) => Some(Some(filter::filter(test))),
     }
 }
 
@@ -122,7 +123,7 @@ pub(super) fn page(shard: &EdgeShard, after: Option<MemoryId>, limit: usize) -> 
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let payload = ["rev", "event_id", "namespace"].map(key).to_vec();
+    let payload = READ.map(key).to_vec();
     let (records, _) = shard.scroll(ScrollRequest {
         offset: first,
         limit: Some(limit),

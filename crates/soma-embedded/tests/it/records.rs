@@ -4,6 +4,7 @@ mod conformance;
 mod fence;
 mod files;
 mod lists;
+mod upgrade;
 mod waits;
 
 use std::collections::HashMap;

@@ -10,9 +10,11 @@ use soma_core::clock::Clock;
 use soma_core::embed::Identity;
 use soma_core::error::Code;
 use soma_core::event::schemas::{Any, Schemas};
+use soma_core::ids::{Offset, Partition};
 use soma_core::index::VectorIndex;
 use soma_core::limits;
 use soma_core::log::{DeadLetters, EventLog};
+use soma_core::projector::observe::{Component, Observer, Report};
 use soma_core::projector::{Projector, Worker};
 use soma_core::store::MemoryStore;
 use soma_core::{Error, Result};
@@ -66,16 +68,16 @@ pub(super) fn check(config: &Config) -> Result<()> {
 /// `bad_config`, `unavailable`.
 pub(super) async fn logs(config: &config::kafka::Kafka, generations: &Generations, clock: Arc<dyn Clock>) -> Result<Logs> {
     let settings = kafka_settings(config);
-    for warning in kafka::topics::ensure(&settings).await? {
+    for warning in kafka::topics::ensure(&settings, &clock).await? {
         tracing::warn!("{warning}");
     }
     let generation = match generations {
         Generations::First => 0,
-        Generations::Kept(records) => records.generation(&kafka::base_name(&settings).await?).await?,
+        Generations::Kept(records) => records.generation(&kafka::base_name(&settings, &clock).await?).await?,
     };
-    let log = kafka::Log::connect(&settings, generation, Arc::clone(&clock)).await?;
-    let letters = kafka::Letters::connect(&settings, log.id().clone(), clock).await?;
-    Ok(Logs { log, letters: Arc::new(letters) })
+    let log = kafka::Log::connect(&settings, generation, &clock).await?;
+    let letters = kafka::Letters::beside(&log);
+    Ok(Logs { log, letters })
 }
 
 /// Who knows which schemas there are, and the log that frames what is written, if that is wanted. The
@@ -150,21 +152,14 @@ pub(super) async fn points(
 #[derive(Clone)]
 pub(super) struct Membership {
     settings: kafka::Settings,
-    sharing: Sharing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sharing {
-    /// With others of the group.
-    Group,
-    /// With nobody: the stores are this process's own.
-    Alone,
+    share: group::Share,
+    commits: group::Commits,
 }
 
 /// The membership that the configuration asks for; `alone` takes every partition.
 pub(super) fn membership(config: &config::kafka::Kafka, alone: bool) -> Membership {
-    let sharing = if alone { Sharing::Alone } else { Sharing::Group };
-    Membership { settings: kafka_settings(config), sharing }
+    let share = if alone { group::Share::All } else { group::Share::Some };
+    Membership { settings: kafka_settings(config), share, commits: group::Commits::new() }
 }
 
 impl Membership {
@@ -172,13 +167,53 @@ impl Membership {
     ///
     /// # Errors
     /// What halted a partition.
-    pub(super) async fn run(self, projector: Projector, changes: Changes, stop: CancellationToken) -> Result<()> {
+    pub(super) async fn run(self, mut projector: Projector, changes: Changes, stop: CancellationToken) -> Result<()> {
+        let clock = Arc::clone(&projector.clock);
+        projector.observer = Arc::new(Committing { inner: projector.observer, commits: self.commits.clone() });
         let worker = move |partition| Worker::new(projector.clone(), partition);
-        let options = group::Options { drain_deadline: DRAIN_DEADLINE };
-        match self.sharing {
-            Sharing::Group => group::run(&self.settings, worker, options, stop, changes).await,
-            Sharing::Alone => group::run_all(&self.settings, worker, options, stop, changes).await,
+        let on_change = Arc::new(move |change| match change {
+            group::Change::Rebalanced { running } => {
+                tracing::info!(log.partitions = ?running, "the group shared its partitions out");
+                changes(&running);
+            }
+            group::Change::Trouble(error) => {
+                tracing::warn!(error.code = error.code.as_str(), "the group's member is in trouble and goes on trying: {error}");
+            }
+        });
+        let options = group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
+        match self.share {
+            group::Share::Some => group::run(&self.settings, worker, options, stop).await,
+            group::Share::All => group::run_all(&self.settings, worker, options, stop).await,
         }
+    }
+}
+
+/// Tells the group how far both stores are, for the tools that show a group's lag.
+struct Committing {
+    inner: Arc<dyn Observer>,
+    commits: group::Commits,
+}
+
+impl Observer for Committing {
+    fn consumed(&self, partition: Partition, records: usize) {
+        self.inner.consumed(partition, records);
+    }
+
+    fn projected(&self, partition: Partition, next: Offset, report: &Report) {
+        self.commits.commit_later(partition, next);
+        self.inner.projected(partition, next, report);
+    }
+
+    fn failed(&self, component: Component, error: &Error) {
+        self.inner.failed(component, error);
+    }
+
+    fn paused(&self, component: Component, paused: bool) {
+        self.inner.paused(component, paused);
+    }
+
+    fn halted(&self, partition: Partition, error: &Error) {
+        self.inner.halted(partition, error);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The index and the embedder, seen from a process that may fail.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -31,6 +32,10 @@ impl VectorIndex for Index {
 
     async fn flush(&self) -> Result<()> {
         self.faults.around("index.flush", self.inner.flush()).await
+    }
+
+    fn durability_lag(&self) -> Duration {
+        self.inner.durability_lag()
     }
 
     async fn search(&self, search: &Search) -> Result<FoundList> {

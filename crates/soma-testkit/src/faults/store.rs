@@ -12,6 +12,7 @@ use soma_core::store::{
     Advance, Claim, Claimed, Counts, ListQuery, Loaded, Mark, MemoryStore, NamespaceCount, PositionRow, Progress,
     Projecting, ProjectorName, Reading, Staging, StoredEvent,
 };
+use soma_core::thread::{Thread, TurnKey};
 
 use super::Faults;
 
@@ -64,6 +65,18 @@ impl Staging for Transaction {
         self.faults.around("store.entries", self.inner.entries(ids)).await
     }
 
+    async fn lock_threads(&mut self, threads: &[Thread]) -> Result<()> {
+        self.faults.around("store.lock_threads", self.inner.lock_threads(threads)).await
+    }
+
+    async fn turns(&mut self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        self.faults.around("store.turns", self.inner.turns(thread, around, reach)).await
+    }
+
+    async fn note_rewritten(&mut self, ids: &[MemoryId], next: Offset) -> Result<()> {
+        self.faults.around("store.note_rewritten", self.inner.note_rewritten(ids, next)).await
+    }
+
     async fn stage(&mut self, changes: &[Change]) -> Result<u64> {
         let mut events = changes.iter().flat_map(|change| &change.rows).map(|row| row.event.event_id);
         if let Some(refused) = events.find(|event_id| self.faults.refuses(*event_id)) {
@@ -89,6 +102,14 @@ impl Reading for Store {
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
         self.faults.around("store.scan", self.inner.scan(after, limit)).await
+    }
+
+    async fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        self.faults.around("store.turns_read", self.inner.turns(thread, around, reach)).await
+    }
+
+    async fn actors(&self, namespaces: &[Namespace], limit: usize) -> Result<Vec<String>> {
+        self.faults.around("store.actors", self.inner.actors(namespaces, limit)).await
     }
 
     async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {

@@ -164,10 +164,9 @@ impl Member {
     pub(super) fn run(mut self, commands: &Receiver<Command>, events: &Sender<Event>) {
         loop {
             let mut said = Vec::new();
-            match self.consumer.poll(POLL) {
-                Some(Err(error)) => said.extend(trouble(&self.topic, &error)),
-                // A record that came before its partition was paused: the readers read it.
-                Some(Ok(_)) | None => {}
+            // A record that came before its partition was paused is dropped: the readers read it.
+            if let Some(Err(error)) = self.consumer.poll(POLL) {
+                said.extend(trouble(&self.topic, &error));
             }
             said.extend(std::mem::take(&mut *self.hooks.said.lock().unwrap_or_else(PoisonError::into_inner)));
             for event in said {

@@ -38,27 +38,6 @@ pub(super) struct Parts {
     pub(super) topic: String,
     pub(super) log: LogId,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) ends: Arc<Ends>,
-}
-
-/// The known ends of the partitions: a record below one is in the log, whoever says so.
-#[derive(Default)]
-pub(super) struct Ends(Mutex<BTreeMap<Partition, Offset>>);
-
-impl Ends {
-    pub(super) fn get(&self, partition: Partition) -> Offset {
-        self.lock().get(&partition).copied().unwrap_or(0)
-    }
-
-    pub(super) fn raise(&self, partition: Partition, end: Offset) {
-        let mut ends = self.lock();
-        let known = ends.entry(partition).or_default();
-        *known = (*known).max(end);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Offset>> {
-        self.0.lock().expect("nobody panics while holding the lock")
-    }
 }
 
 #[derive(Default)]
@@ -278,9 +257,8 @@ impl Run {
                 }
                 Arrived::Ended(partition) => {
                     state.failure = None;
-                    let end = self.parts.ends.get(partition);
                     if let Some(lane) = self.lane(&mut state, partition) {
-                        lane.ended(end);
+                        lane.ended();
                         lane.arrived.notify_waiters();
                     }
                 }

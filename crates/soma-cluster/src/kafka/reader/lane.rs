@@ -36,7 +36,10 @@ pub(super) struct Lane {
     bytes: usize,
     bytes_max: usize,
     pub(super) fetching: Fetching,
-    /// The end of the log as known when the partition's end was reported before it; the next report settles it.
+    /// The client has reported the end of the partition since a record last came.
+    reported: bool,
+    /// An end that was asked for before what is fetched now was fetched: the next report settles that no
+    /// record lies before it.
     confirming: Option<Offset>,
     /// The client says that some offset is out of range, perhaps this one's.
     pub(super) doubted: bool,
@@ -56,6 +59,9 @@ pub(super) enum Taken {
     End,
     /// Not all of it yet.
     NotYet,
+    /// The client reports the end of the partition at this position, where the log is known to go on: the
+    /// report is old, what lies between are offsets without records, or somebody's transaction is open there.
+    Unsettled(Offset),
 }
 
 impl Lane {
@@ -68,6 +74,7 @@ impl Lane {
             bytes: 0,
             bytes_max,
             fetching: Fetching::Wanted,
+            reported: false,
             confirming: None,
             doubted: false,
             used,
@@ -92,6 +99,7 @@ impl Lane {
             return;
         }
         self.doubted = false;
+        self.reported = false;
         self.confirming = None;
         self.position = record.place.offset + 1;
         self.bytes += record.size_bytes();
@@ -101,21 +109,22 @@ impl Lane {
         }
     }
 
-    /// The client reports the end of the partition, while the log is known to go on until `end`: the report
-    /// is old, or what lies between are offsets without records. Fetching once more from the position tells:
-    /// a second report came after the end was known.
-    pub(super) fn ended(&mut self, end: Offset) {
+    /// The client reports the end of the partition. Reports of what was fetched before the lane was last
+    /// put anywhere do not come through.
+    pub(super) fn ended(&mut self) {
         self.doubted = false;
-        if self.position >= end {
-            return;
+        self.reported = true;
+        if let Some(confirmed) = self.confirming.take() {
+            self.position = self.position.max(confirmed);
         }
-        match self.confirming.take() {
-            Some(confirmed) => self.position = self.position.max(confirmed),
-            None => {
-                self.confirming = Some(end);
-                self.fetching = Fetching::Wanted;
-            }
-        }
+    }
+
+    /// Fetches once more from the position: the report that follows came after `end` was known, so that no
+    /// record lies before it.
+    pub(super) fn confirm(&mut self, end: Offset) {
+        self.reported = false;
+        self.confirming = Some(end);
+        self.fetching = Fetching::Wanted;
     }
 
     /// Forgets what lies before `from`.
@@ -139,11 +148,14 @@ impl Lane {
     /// Records from `from` on when they fill the limit, or reach `end`, or fill the lane.
     pub(super) fn take(&mut self, from: Offset, limit: ReadLimit, end: Offset) -> Taken {
         self.skip_to(from);
-        if self.records.is_empty() {
-            return if self.position >= end { Taken::End } else { Taken::NotYet };
-        }
         let complete = self.position >= end || self.fetching == Fetching::Full || self.fills(limit);
-        if complete { Taken::Records(self.split(limit)) } else { Taken::NotYet }
+        if complete && !self.records.is_empty() {
+            return Taken::Records(self.split(limit));
+        }
+        if self.position >= end {
+            return Taken::End;
+        }
+        if self.reported { Taken::Unsettled(self.position) } else { Taken::NotYet }
     }
 
     /// What there is, complete or not.

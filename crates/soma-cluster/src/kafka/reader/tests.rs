@@ -28,7 +28,7 @@ fn offsets(taken: Taken) -> Option<Vec<Offset>> {
     match taken {
         Taken::Records(records) => Some(records.iter().map(|record| record.place.offset).collect()),
         Taken::End => Some(Vec::new()),
-        Taken::NotYet => None,
+        Taken::NotYet | Taken::Unsettled(_) => None,
     }
 }
 
@@ -62,23 +62,37 @@ fn gaps_are_stepped_over() {
 #[test]
 fn offsets_without_records_at_the_end_take_a_second_report() {
     let mut lane = lane(3, &[3]);
-    assert_eq!(offsets(lane.take(3, ALL, 6)), None);
-    lane.ended(6);
-    assert_eq!((lane.fetching, lane.position()), (Fetching::Wanted, 4), "the report may be old: it is fetched again");
+    assert_eq!(lane.take(3, ALL, 6), Taken::NotYet);
+    lane.ended();
+    assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(4), "the report may be old");
+    lane.confirm(6);
+    assert_eq!((lane.take(3, ALL, 6), lane.fetching), (Taken::NotYet, Fetching::Wanted), "it is fetched once more");
     lane.fetching = Fetching::Yes;
-    lane.ended(6);
+    lane.ended();
     assert_eq!(offsets(lane.take(3, ALL, 6)), Some(vec![3]));
-    assert_eq!(offsets(lane.take(4, ALL, 6)), Some(vec![]));
+    assert_eq!(lane.take(4, ALL, 6), Taken::End);
 }
 
 #[test]
-fn a_record_after_the_first_report_takes_it_back() {
+fn a_report_alone_moves_nothing() {
     let mut lane = lane(3, &[]);
-    lane.ended(6);
-    lane.fetching = Fetching::Yes;
+    lane.ended();
+    lane.ended();
+    assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(3), "a transaction may be open there");
+    lane.push(record(3));
+    assert_eq!(lane.take(3, ALL, 6), Taken::NotYet);
+    lane.push(record(5));
+    assert_eq!(offsets(lane.take(3, ALL, 6)), Some(vec![3, 5]));
+}
+
+#[test]
+fn a_record_takes_back_what_was_to_be_confirmed() {
+    let mut lane = lane(3, &[]);
+    lane.ended();
+    lane.confirm(6);
     lane.push(record(4));
-    lane.ended(6);
-    assert_eq!((lane.fetching, lane.position()), (Fetching::Wanted, 5));
+    lane.ended();
+    assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(5), "it was to be confirmed from before the record");
 }
 
 #[test]

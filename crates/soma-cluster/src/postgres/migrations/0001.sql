@@ -90,3 +90,39 @@ CREATE TABLE log_generations (
     generation bigint NOT NULL,
     renewed_at timestamptz NOT NULL
 );
+
+-- Takes a partition over in one transaction that no client can pause. The session that holds the
+-- partition's lock is ended first: it may hold rows, and it may stand between moving its position and its
+-- COMMIT. What it asks afterwards waits for claim_lock, and so sees the epoch that is drawn here.
+CREATE FUNCTION soma_claim(
+    claim_lock bigint, partition_lock bigint, rev_lock bigint,
+    of_projector text, of_log text, of_partition bigint, at_time timestamptz, rev_min bigint
+) RETURNS SETOF positions LANGUAGE plpgsql SET lock_timeout = '5s' AS $$
+DECLARE
+    session record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(claim_lock);
+    FOR session IN
+        SELECT l.pid FROM pg_locks l
+        WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_backend_pid()
+            AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+            AND (l.classid::bigint << 32) | l.objid::bigint = partition_lock
+    LOOP
+        BEGIN
+            PERFORM pg_terminate_backend(session.pid, 5000);
+        EXCEPTION WHEN insufficient_privilege THEN
+            -- Its locks then last until its idle timeout; the epoch fences it all the same.
+            RAISE WARNING 'GRANT pg_signal_backend to %, or let all projectors be one user', current_user;
+        END;
+    END LOOP;
+    RETURN QUERY
+        INSERT INTO positions AS p (projector, log, partition, next, indexed, epoch, updated_at)
+        VALUES (of_projector, of_log, of_partition, 0, 0, 1, at_time)
+        ON CONFLICT ON CONSTRAINT positions_pkey DO UPDATE SET epoch = p.epoch + 1
+        RETURNING p.*;
+    -- Nobody draws meanwhile: reading the sequence and setting it are two steps.
+    PERFORM pg_advisory_xact_lock(rev_lock);
+    IF (SELECT last_value FROM memory_rev) < rev_min THEN
+        PERFORM setval('memory_rev', rev_min);
+    END IF;
+END $$;

@@ -111,6 +111,26 @@ async fn members_of_a_real_group_come_and_go_and_every_event_is_projected_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_are_added_get_a_worker() {
+    let Some(bootstrap) = real("SOMA_TEST_KAFKA") else { return };
+    let mut settings = on(&bootstrap);
+    settings.extra.push(("topic.metadata.refresh.interval.ms".to_owned(), "500".to_owned()));
+    super::topics::create(&settings, 1).await;
+    let log = connect(&settings).await;
+    let (store, watcher) = (Arc::new(Store::new()), Watcher::shared(&Commits::new()));
+    append(&log, 0..20).await;
+    let mut member = Member::join(&settings, &log, &store, &watcher);
+    member.works_on(1).await;
+    super::topics::grow(&settings, 3).await;
+    member.works_on(3).await;
+    append(&log, 20..200).await;
+    assert_eq!(log.bounds().await.expect("the broker is there").len(), 3);
+    within("projecting", watcher.reaches(&*log)).await;
+    member.leave().await.expect("it ends well");
+    assert_eq!(store.counts().await.expect("memory does not fail").events, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_halted_worker_ends_the_run_with_its_error() {
     let mock = mock();
     let settings = topic(&mock, 2);

@@ -4,6 +4,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use soma_cluster::kafka::topics;
+use soma_core::error::Code;
 use soma_core::ids::Offset;
 use soma_core::log::{EventLog, ReadLimit};
 use soma_core::testing::sample::{created, record};
@@ -60,12 +61,79 @@ async fn reads_over_transactions(settings: &soma_cluster::kafka::Settings) {
     assert_eq!(offsets(last + 1).await, Vec::<Offset>::new(), "the end of the log");
     assert_eq!(offsets(kept[0] + 1).await, [last], "a read from an offset without a record");
     let plain = producer(&settings.bootstrap, false);
-    let wait = within("the wait", async {
-        tokio::join!(log.wait(0, last + 1), send(&plain, &settings.topic, "b"))
-    });
+    let wait = within("the wait", async { tokio::join!(log.wait(0, last + 1), send(&plain, &settings.topic, "b")) });
     let (waited, sent) = wait.await;
     waited.expect("the record came");
     assert_eq!(offsets(last + 1).await, [sent]);
+}
+
+/// While somebody's transaction is open, what lies behind it is acknowledged and cannot be read; nothing of it
+/// is lost when the transaction ends.
+async fn waits_for_open_transactions(settings: &soma_cluster::kafka::Settings) {
+    let log = connect(settings).await;
+    let other = producer(&settings.bootstrap, true);
+    let timeout = std::time::Duration::from_secs(20);
+    let beginning = other.clone();
+    tokio::task::spawn_blocking(move || beginning.init_transactions(timeout))
+        .await
+        .expect("it ends")
+        .expect("a broker");
+    other.begin_transaction().expect("a transaction begins");
+    let open = send(&other, &settings.topic, "a").await;
+    let appended = log.append(vec![record(&created(1, 1, "text"))]).await.expect("the broker is there");
+    let soma_core::log::Appended::New(place) = &appended[0] else { panic!("it was known") };
+    assert_eq!((open, place.offset), (0, 1), "the event lies behind the open transaction");
+    let offsets = async |from| {
+        let read = within("the read", log.read(0, from, ALL)).await.expect("the broker is there");
+        read.iter().map(|record| record.place.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(0).await, Vec::<Offset>::new());
+    assert_eq!(offsets(0).await, Vec::<Offset>::new());
+    let wait = within("the wait", async {
+        tokio::join!(log.wait(0, 0), tokio::task::spawn_blocking(move || other.commit_transaction(timeout)),)
+    });
+    let (waited, committed) = wait.await;
+    committed.expect("it ends").expect("the broker is there");
+    waited.expect("the records came");
+    assert_eq!(offsets(0).await, [0, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_behind_an_open_transaction_come_when_it_ends() {
+    let Some(bootstrap) = real("SOMA_TEST_KAFKA") else { return };
+    let settings = on(&bootstrap);
+    super::topics::create(&settings, 1).await;
+    waits_for_open_transactions(&settings).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_recreated_while_it_is_read_is_noticed() {
+    let Some(bootstrap) = real("SOMA_TEST_KAFKA") else { return };
+    let mut settings = on(&bootstrap);
+    settings.extra.push(("topic.metadata.refresh.interval.ms".to_owned(), "500".to_owned()));
+    super::topics::create(&settings, 1).await;
+    let log = connect(&settings).await;
+    log.append((0..10).map(|n| record(&created(n, n, "text"))).collect()).await.expect("the broker is there");
+    assert_eq!(log.read(0, 0, ALL).await.expect("the broker is there").len(), 10);
+    let noticed = within("the wait", async {
+        // As a projector does: it waits, and after a failure it reads.
+        let follow = async {
+            loop {
+                let waited = log.wait(0, 10).await;
+                match log.read(0, 10, ALL).await {
+                    Err(error) if error.code == Code::LogReplaced => return error,
+                    Err(_) => {}
+                    Ok(read) => assert!(read.is_empty() || waited.is_err(), "it reads on in another log: {read:?}"),
+                }
+            }
+        };
+        let recreate = async {
+            super::topics::delete(&settings).await;
+            super::topics::create(&settings, 1).await;
+        };
+        tokio::join!(follow, recreate).0
+    });
+    assert!(noticed.await.to_string().contains("soma log renew"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

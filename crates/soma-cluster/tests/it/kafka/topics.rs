@@ -1,6 +1,6 @@
 //! Topics of a real cluster: made, compared, altered.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use soma_cluster::kafka::topics::{self, Step};
@@ -11,14 +11,36 @@ use soma_core::testing::sample::{created, record};
 
 use super::world::{RealClock, connect, on, real, within};
 
+fn admin(settings: &Settings) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client")
+}
+
+/// Adds partitions, as an operator would.
+pub(crate) async fn grow(settings: &Settings, partitions: usize) {
+    let grown = [NewPartitions::new(&settings.topic, partitions)];
+    let grown = admin(settings).create_partitions(&grown, &AdminOptions::new()).await.expect("partitions can be added");
+    assert!(grown.iter().all(Result::is_ok), "{grown:?}");
+}
+
+/// Deletes both topics, and waits until their names are free.
+pub(crate) async fn delete(settings: &Settings) {
+    let names = [settings.topic.as_str(), settings.dlq_topic.as_str()];
+    let deleted = admin(settings).delete_topics(&names, &AdminOptions::new()).await.expect("topics can be deleted");
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    let clock = RealClock::shared();
+    for name in names {
+        while facts::topic(settings, &clock, name).await.expect("the cluster is there").is_some() {}
+    }
+}
+
 /// Makes both topics as an operator would, with so many partitions.
 pub(crate) async fn create(settings: &Settings, partitions: i32) {
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client");
+    let admin = admin(settings);
     let topics = [&settings.topic, &settings.dlq_topic].map(|name| {
         NewTopic::new(name, partitions, TopicReplication::Fixed(1))
             .set("retention.ms", "3600000")
             .set("segment.ms", "600000")
+            .set("max.message.bytes", "1048576")
     });
     let made = admin.create_topics(&topics, &AdminOptions::new()).await.expect("topics can be made");
     assert!(made.iter().all(Result::is_ok), "{made:?}");

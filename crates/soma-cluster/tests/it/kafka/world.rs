@@ -75,6 +75,10 @@ pub(crate) fn topic(mock: &Mock, partitions: i32) -> Settings {
     settings.dlq_topic = unique("dlq");
     settings.group = unique("group");
     settings.append_timeout = Duration::from_secs(3);
+    // A mock cluster's group waits for its members' heartbeats, and for the session of those that went.
+    for (key, value) in [("heartbeat.interval.ms", "100"), ("session.timeout.ms", "6000")] {
+        settings.extra.push((key.to_owned(), value.to_owned()));
+    }
     mock.create_topic(&settings.topic, partitions, 1).expect("the topic is made");
     mock.create_topic(&settings.dlq_topic, partitions, 1).expect("the topic of dead letters is made");
     settings

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::{Check, Hand, ensure, ensure_eq, run};
+use super::{Check, Hand, ensure, ensure_eq, run, threads};
 use crate::error::Code;
 use crate::ids::{LogId, Partition, Position};
 use crate::store::{Advance, Claim, Claimed, LastEvent, MemoryStore, ProjectorName};
@@ -24,6 +24,7 @@ pub async fn positions(make: impl AsyncFn() -> Arc<dyn MemoryStore>) {
         "a claim that was taken over can do nothing" => fences,
         "the indexed offset is kept, and never passes the position" => marks_indexed,
         "forgetting the index concerns every position of one projector, and no other" => forgets_indexed,
+        "rewritten points are noted with the commit, until the index is durable" => threads::notes_rewritten,
         "waiting ends at once for what was reached" => has_reached,
         "waiting ends when the last of its partitions commits" => reaches,
     );

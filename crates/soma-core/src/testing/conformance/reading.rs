@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Check, Hand, ensure, ensure_eq, run};
+use super::{Check, Hand, ensure, ensure_eq, run, threads};
 use crate::event::{Content, Event, EventType};
 use crate::filter::{Field, Filter, Test};
 use crate::fold::Entry;
@@ -35,6 +35,7 @@ pub async fn reading(make: impl AsyncFn() -> Arc<dyn MemoryStore>) {
         "deleted memories are not listed" => hides_deleted,
         "namespaces are listed by prefix, in order, page by page" => tells_namespaces,
         "counts follow what happens" => counts,
+        "actors are those of turns in the namespaces asked for, each once" => threads::tells_actors,
     );
 }
 

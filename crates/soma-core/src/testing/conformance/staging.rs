@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use serde_json::json;
 
-use super::{Check, Hand, ensure, ensure_eq, run};
+use super::{Check, Hand, ensure, ensure_eq, run, threads};
 use crate::error::Code;
 use crate::event::{Content, Event, EventType};
 use crate::fold::{Change, Entry, Erase, State};
@@ -33,6 +33,9 @@ pub async fn staging(make: impl AsyncFn() -> Arc<dyn MemoryStore>) {
         "a deleted memory leaves a row and its events without content" => deletes,
         "an event is stored without content when its batch deletes it" => deletes_in_one_batch,
         "an empty batch moves the position" => moves_alone,
+        "neighbours are the turns around a place, in the order of the thread" => threads::reads_neighbours,
+        "neighbours are read as staged so far" => threads::follows_the_staged,
+        "a thread has one holder at a time" => threads::locks_threads,
     );
 }
 

@@ -1,7 +1,7 @@
 //! What everybody else reads.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use crate::store::{
     Counts, ListKey, ListQuery, Mark, NamespaceCount, Order, PositionRow, Progress, ProjectorName, Reading, StoredEvent,
 };
 use crate::testing::lock;
+use crate::thread::{Thread, TurnKey};
 
 impl Store {
     fn tables(&self) -> Tables {
@@ -27,6 +28,20 @@ impl Store {
 impl Tables {
     fn live(&self) -> impl Iterator<Item = Memory> {
         self.memories.values().filter_map(|row| row.state.memory())
+    }
+
+    /// See [`crate::store::Staging::turns`].
+    pub(super) fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Vec<State> {
+        let rows = self.memories.values().filter_map(|row| Some((row.placed.as_ref()?, row)));
+        let turns: BTreeMap<TurnKey, _> =
+            rows.filter(|(placed, _)| placed.thread == *thread).map(|(placed, row)| (placed.key, row)).collect();
+        let mut found: BTreeMap<TurnKey, State> = BTreeMap::new();
+        for key in around {
+            let after = turns.range((Bound::Excluded(*key), Bound::Unbounded)).take(reach);
+            let near = turns.range(..*key).rev().take(reach).chain(turns.get_key_value(key)).chain(after);
+            found.extend(near.map(|(key, row)| (*key, row.state.clone())));
+        }
+        found.into_values().collect()
     }
 
     fn by_namespace(&self) -> BTreeMap<Namespace, u64> {
@@ -89,6 +104,18 @@ impl Reading for Store {
         let rows = tables.memories.range((from, Bound::Unbounded)).take(limit).map(|(_, row)| &row.state);
         let len = page_len(rows.clone().map(|state| state.content.as_ref().map(|content| &content.payload)));
         Ok(rows.take(len).cloned().collect())
+    }
+
+    async fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        Ok(self.tables().turns(thread, around, reach))
+    }
+
+    async fn actors(&self, namespaces: &[Namespace], limit: usize) -> Result<Vec<String>> {
+        let tables = self.tables();
+        let placed = tables.memories.values().filter_map(|row| row.placed.as_ref());
+        let within = placed.filter(|placed| namespaces.contains(&placed.thread.namespace));
+        let actors: BTreeSet<&String> = within.filter_map(|placed| placed.actor.as_ref()).collect();
+        Ok(actors.into_iter().take(limit).cloned().collect())
     }
 
     async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {

@@ -7,16 +7,15 @@
 //!
 //! A payload with more than [`FACTS_MAX`] of them carries [`MANY`] instead, and is always looked at.
 
-use qdrant_edge::{Condition, FieldCondition, Match};
 use serde_json::Value;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::condition::Condition;
 use super::fields::{self, Held};
-use super::point::key;
 
 /// The field of a point that holds them.
-pub(super) const FACTS: &str = "facts";
+pub const FACTS: &str = "facts";
 /// The most that a point carries.
 const FACTS_MAX: usize = 256;
 /// Stands for too many.
@@ -39,8 +38,7 @@ pub(super) fn of(payload: &Value) -> Vec<i64> {
 pub(super) fn any(path: &[String], scalars: &[Value]) -> Condition {
     let at = fields::at(path);
     let numbers = scalars.iter().filter_map(|scalar| number(at, scalar));
-    let numbers: Vec<i64> = std::iter::once(MANY).chain(numbers).collect();
-    Condition::Field(FieldCondition::new_match(key(FACTS), Match::from(numbers)))
+    Condition::Integers { at: FACTS.to_owned(), any: std::iter::once(MANY).chain(numbers).collect() }
 }
 
 /// Says whether all fitted.

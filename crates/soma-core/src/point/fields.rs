@@ -17,13 +17,13 @@
 //!   `{"n": "<digits>"}`: equal numbers have equal digits, however they were spelled.
 //! - A single boolean, string or number stands alone, everything else in an array.
 //!
-//! It does not evaluate filters: see [`super::filter`]. It hides no word from somebody who guesses it:
+//! It does not evaluate filters: see [`super::condition`]. It hides no word from somebody who guesses it:
 //! digests have no secret, and numbers, booleans and nulls stand as they are.
 
 use std::collections::BTreeMap;
 
+use crate::limits::EXACT_INTEGER_MAX;
 use serde_json::{Map, Number, Value, json};
-use soma_core::limits::EXACT_INTEGER_MAX;
 use uuid::Uuid;
 
 /// Where the digits of a large number stand.

@@ -1,0 +1,167 @@
+//! Searches and reads.
+
+use qdrant_client::qdrant::{
+    CountPoints, DenseVector, Filter, PayloadIncludeSelector, Query as WiredQuery, QueryPoints, ScoredPoint,
+    ScrollPoints, SparseVector, VectorInput, WithPayloadSelector, WithVectorsSelector, query, vector_input,
+    with_payload_selector, with_vectors_selector,
+};
+use soma_core::error::{Code, Error, Result};
+use soma_core::ids::MemoryId;
+use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
+use soma_core::point::condition::{self, Clause};
+use soma_core::point::stored::{DENSE, READ, WORDS};
+use uuid::Uuid;
+
+use super::classify::Asked;
+use super::wire::Wire;
+use super::{filter, point};
+
+/// How many points beyond the limit are looked for at first, to see where ties at the limit end.
+const BEYOND: usize = 16;
+/// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
+/// the index chooses among them.
+const BEYOND_MAX: usize = 1_024;
+/// Points of one page of a scan.
+const PAGE_MAX: usize = 500;
+
+/// The nearest points.
+///
+/// # Errors
+/// As [`super::classify`] decides.
+pub(super) async fn nearest(wire: &Wire, search: &Search) -> Result<FoundList> {
+    let conditions = condition::conditions(search);
+    let nothing = FoundList { found: Vec::new(), exact: conditions.exact };
+    let filter = match conditions.clause {
+        Clause::All => None,
+        Clause::Nothing => return Ok(nothing),
+        Clause::Test(test) => Some(filter::filter(test)),
+    };
+    let Some((using, input)) = query(&search.query).filter(|_| search.limit > 0) else { return Ok(nothing) };
+    let mut hits = candidates(wire, Nearest { using, input, filter }, search.limit).await?;
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    hits.truncate(search.limit);
+    Ok(FoundList { found: hits, ..nothing })
+}
+
+struct Nearest {
+    using: &'static str,
+    input: vector_input::Variant,
+    filter: Option<Filter>,
+}
+
+/// The best points and, as far as [`BEYOND_MAX`] reaches, every one that ties with the last of them.
+async fn candidates(wire: &Wire, nearest: Nearest, limit: usize) -> Result<Vec<Found>> {
+    let words = nearest.using == WORDS;
+    let mut beyond = BEYOND;
+    loop {
+        let asked = limit.saturating_add(beyond);
+        let points = ask(wire, &nearest, asked).await?;
+        let tied = match (points.get(limit - 1), points.last()) {
+            (Some(at_limit), Some(last)) => at_limit.score == last.score,
+            (None, _) | (_, None) => false,
+        };
+        if points.len() < asked || !tied || beyond >= BEYOND_MAX {
+            // A score of zero means that no term is shared.
+            let counts = |point: &ScoredPoint| !words || point.score != 0.0;
+            return points.into_iter().filter(counts).filter_map(|point| found(point).transpose()).collect();
+        }
+        beyond = BEYOND_MAX;
+    }
+}
+
+async fn ask(wire: &Wire, nearest: &Nearest, limit: usize) -> Result<Vec<ScoredPoint>> {
+    let input = VectorInput { variant: Some(nearest.input.clone()) };
+    let request = QueryPoints {
+        collection_name: wire.collection(),
+        query: Some(WiredQuery { variant: Some(query::Variant::Nearest(input)) }),
+        using: Some(nearest.using.to_owned()),
+        filter: nearest.filter.clone(),
+        limit: Some(limit as u64),
+        with_payload: Some(fields(&["event_id"])),
+        with_vectors: Some(vectors(false)),
+        timeout: wire.timeout_secs(),
+        ..QueryPoints::default()
+    };
+    Ok(wire.call(Asked::Read, wire.points().query(request)).await?.result)
+}
+
+/// `None` for a point that is being removed.
+fn found(point: ScoredPoint) -> Result<Option<Found>> {
+    let id = point::id(point.id)?;
+    Ok(point::event_id(point.payload).map(|event_id| Found { id, score: point.score, event_id }))
+}
+
+fn query(query: &Query) -> Option<(&'static str, vector_input::Variant)> {
+    match query {
+        Query::Dense(numbers) => Some((DENSE, vector_input::Variant::Dense(DenseVector { data: numbers.clone() }))),
+        Query::Sparse(Sparse { indices, .. }) if indices.is_empty() => None,
+        Query::Sparse(Sparse { indices, values }) => {
+            let words = SparseVector { indices: indices.clone(), values: values.clone() };
+            Some((WORDS, vector_input::Variant::Sparse(words)))
+        }
+    }
+}
+
+/// Points in the order of their ids.
+///
+/// # Errors
+/// As [`super::classify`] decides; `corrupt` for points of somebody else.
+pub(super) async fn page(wire: &Wire, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
+    let mut points: Vec<StoredPoint> = Vec::new();
+    while points.len() < limit {
+        let after = points.last().map(|point| point.id).or(after);
+        // The offset is the first id of the page.
+        let first = match after {
+            None => None,
+            Some(MemoryId(id)) => match id.as_u128().checked_add(1) {
+                Some(next) => Some(filter::id(Uuid::from_u128(next))),
+                None => break,
+            },
+        };
+        let asked = PAGE_MAX.min(limit - points.len());
+        let request = ScrollPoints {
+            collection_name: wire.collection(),
+            offset: first,
+            limit: Some(asked as u32),
+            with_payload: Some(fields(&READ)),
+            with_vectors: Some(vectors(true)),
+            timeout: wire.timeout_secs(),
+            ..ScrollPoints::default()
+        };
+        let page = wire.call(Asked::Read, wire.points().scroll(request)).await?.result;
+        let full = page.len() >= asked;
+        for point in page {
+            points.push(point::read(point)?);
+        }
+        if !full {
+            break;
+        }
+    }
+    Ok(points)
+}
+
+/// How many points there are.
+///
+/// # Errors
+/// As [`super::classify`] decides.
+pub(super) async fn count(wire: &Wire) -> Result<u64> {
+    let request = CountPoints {
+        collection_name: wire.collection(),
+        exact: Some(true),
+        timeout: wire.timeout_secs(),
+        ..CountPoints::default()
+    };
+    let answer = wire.call(Asked::Read, wire.points().count(request)).await?;
+    let none = || Error::new(Code::Corrupt, format!("{} answers a count without a number", wire.what()));
+    answer.result.map(|result| result.count).ok_or_else(none)
+}
+
+fn fields(names: &[&str]) -> WithPayloadSelector {
+    let fields = names.iter().map(|name| (*name).to_owned()).collect();
+    let include = with_payload_selector::SelectorOptions::Include(PayloadIncludeSelector { fields });
+    WithPayloadSelector { selector_options: Some(include) }
+}
+
+fn vectors(wanted: bool) -> WithVectorsSelector {
+    WithVectorsSelector { selector_options: Some(with_vectors_selector::SelectorOptions::Enable(wanted)) }
+}
