@@ -172,7 +172,7 @@ impl Drop for Server {
 }
 
 /// The lines of a stream, read by a thread so that the writer never waits.
-fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = sync_channel(LOG_LINES);
     let reader = move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {

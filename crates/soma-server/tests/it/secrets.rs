@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
-use crate::harness::{Server, soma, text};
+use crate::harness::{PATIENCE, Server, lines, soma, text};
 
 /// Every variable that the configuration marks as a secret, found in its source.
 fn variables() -> Vec<String> {
@@ -42,7 +43,7 @@ impl Secrets {
 
     /// Those that make a process look for servers.
     fn without_servers(mut self) -> Self {
-        self.0.retain(|(name, ..)| !name.ends_with("_URL") && !name.ends_with("_SERVERS"));
+        self.0.retain(|(name, ..)| !name.ends_with("_URL"));
         self
     }
 
@@ -60,7 +61,7 @@ impl Secrets {
 #[test]
 fn settings_findings_and_errors_show_none() {
     let folder = tempfile::tempdir().expect("a folder");
-    let secrets = Secrets::all().without_servers();
+    let secrets = Secrets::all();
     let shown = |args: &[&str], more: &[(&str, &str)]| {
         let mut command = soma(folder.path(), args);
         command.envs(secrets.settings()).envs(more.iter().copied()).env("SOMA_LOG", "trace");
@@ -91,6 +92,34 @@ fn a_secret_that_is_refused_is_not_shown() {
         let said = text(&output.stderr);
         assert!(!output.status.success() && said.contains("SOMA_API_TOKEN") && !said.contains("zebra"), "{said}");
     }
+}
+
+#[test]
+fn a_start_that_waits_for_its_servers_shows_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let secrets = Secrets::all();
+    let mut command = soma(&folder.path().join("data"), &["up"]);
+    command.envs(secrets.settings()).envs([
+        ("SOMA_API_PORT", "0"),
+        ("CONSUMER_METRICS_PORT", "0"),
+        ("SOMA_LOG", "trace"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"),
+        ("KAFKA_SASL_USERNAME", "soma"),
+        ("QDRANT_URL", "http://127.0.0.1:1"),
+        ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+        ("SCHEMA_REGISTRY_USERNAME", "soma"),
+    ]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let log = lines(child.stderr.take().expect("standard error is piped"));
+    let mut said = Vec::new();
+    while said.iter().filter(|line: &&String| line.contains("waiting for what the start needs")).count() < 2 {
+        let Ok(line) = log.recv_timeout(PATIENCE) else { panic!("it does not say that it waits: {said:?}") };
+        said.push(line);
+    }
+    child.kill().expect("the process can be killed");
+    child.wait().expect("the process ends");
+    secrets.are_hidden_in("a start that waits", &said.join("\n"));
 }
 
 #[test]
