@@ -1,5 +1,6 @@
-//! The ports on Kafka, PostgreSQL and Qdrant.
+//! The ports on Kafka, PostgreSQL and Qdrant, and the schema registry.
 
 pub mod kafka;
 pub mod postgres;
 pub mod qdrant;
+pub mod registry;

@@ -7,6 +7,8 @@ pub mod build;
 pub mod codec;
 pub mod derive;
 mod fields;
+pub mod frame;
+pub mod schemas;
 
 use serde_json::Value;
 

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::Error;
+use crate::event::schemas::Schemas;
 use crate::ids::{Offset, Partition};
 use crate::index::VectorIndex;
 use crate::limits;
@@ -64,6 +65,8 @@ pub struct Projector {
     pub index: Option<Arc<dyn VectorIndex>>,
     /// What makes the vectors.
     pub embedder: Arc<dyn Embedder>,
+    /// Which schemas exist.
+    pub schemas: Arc<dyn Schemas>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// Who wants to know how it goes.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, Stored, Written};
 use crate::error::{Code, Error, Result};
-use crate::event::{EventType, build, codec};
+use crate::event::{EventType, build, codec, frame};
 use crate::fold::{Entry, State};
 use crate::ids::Place;
 use crate::limits;
@@ -226,6 +226,7 @@ fn record(engine: &Engine, letter: &DeadLetter, value: Option<&[u8]>, selection:
     }
     let event = build::strict_bytes(value, engine.value_bytes_max)?;
     record.headers.retain(|(name, _)| name != codec::ERASED);
+    frame::as_ours(&mut record.headers);
     (record.key, record.value) = (Some(event.id.to_string().into_bytes()), Some(codec::encode(&event)));
     Ok(record)
 }

@@ -31,6 +31,7 @@ mod restore;
 mod select;
 mod sink;
 mod status;
+mod token;
 mod up;
 mod verify;
 
@@ -126,6 +127,8 @@ enum Command {
     Status,
     /// Serve the memory to an agent as tools: the Model Context Protocol on standard input and output.
     Mcp(mcp::Flags),
+    /// Make, show and take back the tokens of SOMA_API_TOKENS_FILE.
+    Token(token::Flags),
     /// Ask a server whether it is ready.
     Health,
     /// Measure this machine, each figure beside a bare equivalent of the same run.
@@ -173,6 +176,9 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
     if let Command::Mcp(mcp) = &command {
         mcp.add_to(&mut flags);
     }
+    if let Command::Token(token) = &command {
+        token.add_to(&mut flags);
+    }
     let loaded = load(Source::of_process(flags, !global.no_env_file));
     if let Command::Doctor(flags) = command {
         return doctor::run(loaded, flags, out);
@@ -202,6 +208,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Restore(flags) => restore::run(&config, &flags, out),
         Command::Dlq(flags) => dlq::run(&config, flags, out),
         Command::Mcp(_) => mcp::run(config),
+        Command::Token(flags) => token::run(&config, flags, out),
         Command::Migrate => migrate::run(&config, out),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),

@@ -5,10 +5,12 @@
 
 pub(crate) mod access;
 mod assets;
+mod audit;
 pub(crate) mod body;
 mod dead_letters;
 mod endpoint;
 mod events;
+mod harden;
 pub(crate) mod health;
 mod list;
 pub(crate) mod local;
@@ -22,6 +24,7 @@ mod recall;
 pub(crate) mod serve;
 mod shapes;
 mod status;
+pub(crate) mod tls;
 mod verify;
 mod watch;
 mod write;
@@ -115,8 +118,11 @@ pub(crate) fn document(config: &Config) -> serde_json::Value {
 
 /// All routes of the API port.
 pub(crate) fn router(app: App, keeper: &Arc<Gatekeeper>) -> Router {
-    let door = mcp::Door::new(&app);
-    routes(app, keeper, endpoints()).layer(Extension(door))
+    let door = mcp::Door::new(&app, keeper);
+    routes(app, keeper, endpoints())
+        .layer(Extension(door))
+        .layer(middleware::from_fn_with_state(keeper.origins(), harden::cors))
+        .layer(middleware::from_fn(harden::harden))
 }
 
 /// These routes, without what `/mcp` needs besides: it asks them itself.
@@ -125,7 +131,8 @@ fn routes(app: App, keeper: &Arc<Gatekeeper>, endpoints: Vec<Endpoint>) -> Route
     let watched = watch::Watch { metrics: Arc::clone(&app.metrics), traces: app.traces.clone() };
     let mut paths: BTreeMap<&str, MethodRouter<App>> = BTreeMap::new();
     for endpoint in endpoints {
-        let gate = access::Gate { keeper: Arc::clone(keeper), right: endpoint.right };
+        let action = audit::Action::of(endpoint.verb, endpoint.path, endpoint.right);
+        let gate = access::Gate { keeper: Arc::clone(keeper), right: endpoint.right, action };
         let serve = endpoint.serve.route_layer(middleware::from_fn_with_state(gate, access::guard));
         let known = paths.remove(endpoint.path).unwrap_or_default();
         paths.insert(endpoint.path, known.merge(serve));

@@ -19,6 +19,7 @@ use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
+use soma_core::event::schemas::{Any, Schemas};
 use soma_core::index::VectorIndex;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector};
@@ -175,6 +176,10 @@ pub(crate) async fn open(
         local.refuse_foreign_records().await?;
     }
     let cluster::Logs { log, letters } = logs;
+    let (log, schemas) = match transport {
+        Transport::Kafka => cluster::schemas(config, role, log).await?,
+        Transport::Journal => (log, Arc::new(Any) as Arc<dyn Schemas>),
+    };
     let value_bytes_max = config.events.value_bytes_max;
     let engine = Engine {
         log: Arc::clone(&log),
@@ -188,7 +193,7 @@ pub(crate) async fn open(
     };
     let options = Options { value_bytes_max, ..Options::default() };
     let projector =
-        Projector { name, log, letters, store, index: Some(index), embedder, clock, observer, options };
+        Projector { name, log, letters, store, index: Some(index), embedder, schemas, clock, observer, options };
     let projecting = Projecting::of(config, role, transport, projector);
     Ok(Opened { engine, projecting, local })
 }

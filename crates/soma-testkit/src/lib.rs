@@ -3,6 +3,7 @@
 //! Nothing here is part of the product: a crate of the workspace names this one only under
 //! `[dev-dependencies]`.
 
+pub mod certificates;
 pub mod faults;
 pub mod filters;
 #[cfg(feature = "qdrant")]

@@ -3,3 +3,4 @@
 mod kafka;
 mod postgres;
 mod qdrant;
+mod registry;

@@ -172,6 +172,16 @@ async fn state(engine: &Engine, target: &Target) -> Result<Option<State>> {
     }
 }
 
+impl Target {
+    /// What is told about a memory that nobody knows, and about one that the caller may not know of.
+    #[must_use]
+    pub fn unknown(id: MemoryId) -> Error {
+        Error::new(Code::NotFound, format!("no memory {id} is known"))
+            .at("namespace")
+            .remedy("name its namespace if it is yet to come, or wait for the position of its write")
+    }
+}
+
 /// The memory's namespace: the record's, which a named one must equal; else the named one.
 fn namespace(state: Option<&State>, target: &Target) -> Result<Namespace> {
     match (state.and_then(|state| state.namespace.as_ref()), &target.namespace) {
@@ -180,9 +190,7 @@ fn namespace(state: Option<&State>, target: &Target) -> Result<Namespace> {
             Err(Error::new(Code::NamespaceMismatch, what).at("namespace").remedy("leave the namespace out"))
         }
         (Some(namespace), _) | (None, Some(namespace)) => Ok(namespace.clone()),
-        (None, None) => Err(Error::new(Code::NotFound, format!("no memory {} is known", target.id))
-            .at("namespace")
-            .remedy("name its namespace if it is yet to come, or wait for the position of its write")),
+        (None, None) => Err(Target::unknown(target.id)),
     }
 }
 

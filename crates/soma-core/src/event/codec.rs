@@ -1,7 +1,7 @@
 //! Bytes to event and back: read tolerantly, written in one spelling.
 //!
 //! Tolerance is for spelling only: ids and times in any usual form, unknown fields, an event wrapped
-//! once in a JSON string. What is wrong beyond that is refused with a code, and becomes a dead letter.
+//! once in a JSON string, the framings of [`super::frame`]. What is wrong beyond that is refused with a code, and becomes a dead letter.
 //!
 //! Invariants: reading never panics, whatever the bytes; what [`encode`] writes, [`decode`] reads as
 //! the same event; erasing a record changes neither its [`identity`] nor whether it can be read.
@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fields::{self, Rules};
-use super::{Content, Event, EventType, build, derive};
+use super::{Content, Event, EventType, build, derive, frame};
 use crate::error::{Code, Error, Result};
 use crate::fold::Entry;
 use crate::ids::{EventId, LogId, MemoryId, Namespace, Place, Timestamp};
@@ -47,14 +47,14 @@ impl From<Error> for Refused {
 /// Reads a record. Its place is the record's own, or the origin of a redriven one.
 ///
 /// # Errors
-/// One of the reason codes of a dead letter; the value's size is checked against `value_bytes_max`.
+/// One of the reason codes of a dead letter; the value's size, without a registry's framing, is checked
+/// against `value_bytes_max`.
 pub fn decode(record: &Record, value_bytes_max: usize) -> Result<Entry, Refused> {
     let place = place(record)?;
     let Some(value) = &record.value else {
         return Ok(Entry { event: tombstone(record, &place)?, place });
     };
-    build::fits(value.len(), value_bytes_max)?;
-    let object = unwrap(json::parse(unframe(value))?)?;
+    let object = unwrap(json::parse(frame::unframe(record, value, value_bytes_max)?)?)?;
     let event_id = fields::event_id(&object);
     let refuse = |error| Refused { error, event_id };
     let mut event = fields::read(object, Rules::Tolerant).map_err(refuse)?;
@@ -93,7 +93,7 @@ pub fn identity(record: &Record) -> EventId {
     let Some(value) = &record.value else {
         return derive::tombstone_id(&place(record).unwrap_or_else(|_| record.place.clone()));
     };
-    let object = json::parse(unframe(value)).and_then(unwrap);
+    let object = frame::unframe(record, value, usize::MAX).and_then(json::parse).and_then(unwrap);
     let readable = object.ok().as_ref().and_then(fields::event_id);
     readable.unwrap_or_else(|| derive::record_id(record.key.as_deref(), value))
 }
@@ -130,12 +130,6 @@ struct Wire<'a> {
 
 fn numbers(content: &Content) -> Option<Vec<Value>> {
     content.embedding.as_ref().map(|vector| vector.iter().copied().map(json::number).collect())
-}
-
-/// The event's JSON within a record's value. Framings of other writers are recognised and taken off
-/// here, record by record, and nowhere else.
-fn unframe(value: &[u8]) -> &[u8] {
-    value
 }
 
 /// The event's object, taken out of a JSON string once.

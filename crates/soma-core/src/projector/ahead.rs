@@ -47,7 +47,7 @@ impl Ahead {
 }
 
 async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
-    let entries = letters::decode(projector, records).entries;
+    let entries = letters::decode(projector, records).await.map_err(|failure| failure.error)?.entries;
     let live = entries.iter().map(|entry| &entry.event).filter(|event| event.kind != EventType::Deleted);
     let live = live.filter_map(|event| Some((event, event.content.as_ref()?)));
     let ours: Vec<_> =

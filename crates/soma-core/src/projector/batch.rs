@@ -30,7 +30,7 @@ pub(super) async fn apply<T>(
 ) -> Result<Option<T>, Failure> {
     let Some(last) = records.last() else { return Ok(None) };
     let mut report = Report { records: records.len(), ..Report::default() };
-    let decoded = letters::decode(projector, records);
+    let decoded = letters::decode(projector, records).await?;
     let mut watch = Watch::start(projector);
 
     let mut staging = projector.store.begin(&session.claim).await.map_err(store)?;

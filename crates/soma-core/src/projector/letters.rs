@@ -3,7 +3,7 @@
 use super::observe::Component;
 use super::{Failure, Projector, Session};
 use crate::error::Error;
-use crate::event::codec;
+use crate::event::{codec, frame, schemas};
 use crate::fold::{self, Entry, Folded, Outcome};
 use crate::ids::EventId;
 use crate::log::{DeadLetter, Record};
@@ -15,20 +15,30 @@ pub(super) struct Decoded<'a> {
     refused: Vec<DeadLetter>,
 }
 
-pub(super) fn decode<'a>(projector: &Projector, records: &'a [Record]) -> Decoded<'a> {
+/// Decodes a batch. Schemas are asked for first: while nobody can tell whether they exist, nothing of
+/// the batch is judged.
+pub(super) async fn decode<'a>(projector: &Projector, records: &'a [Record]) -> Result<Decoded<'a>, Failure> {
+    let unknown = schemas::unknown(projector.schemas.as_ref(), records).await;
+    let unknown = unknown.map_err(Failure::of(Component::Schemas))?;
     let mut decoded = Decoded { entries: Vec::new(), records: Vec::new(), refused: Vec::new() };
     for record in records {
-        match codec::decode(record, projector.options.value_bytes_max) {
-            Ok(entry) => {
+        let read = codec::decode(record, projector.options.value_bytes_max);
+        let foreign = frame::schema(record).filter(|id| unknown.contains(id));
+        match (foreign, read) {
+            (Some(id), read) => {
+                let event_id = read.map_or_else(|refused| refused.event_id, |entry| Some(entry.event.event_id));
+                decoded.refused.push(letter(projector, record, &schemas::refusal(id), "decoder", event_id));
+            }
+            (None, Ok(entry)) => {
                 decoded.entries.push(entry);
                 decoded.records.push(record);
             }
-            Err(codec::Refused { error, event_id }) => {
+            (None, Err(codec::Refused { error, event_id })) => {
                 decoded.refused.push(letter(projector, record, &error, "decoder", event_id));
             }
         }
     }
-    decoded
+    Ok(decoded)
 }
 
 /// Makes the batch's letters durable: what could not be read, and what folding refused. Answers with

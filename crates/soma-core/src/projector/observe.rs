@@ -16,11 +16,13 @@ pub enum Component {
     VectorIndexer,
     /// The dead-letter log.
     DeadLetters,
+    /// The schema registry.
+    Schemas,
 }
 
 impl Component {
     /// Every component.
-    pub const ALL: [Self; 4] = [Self::Log, Self::KvWriter, Self::VectorIndexer, Self::DeadLetters];
+    pub const ALL: [Self; 5] = [Self::Log, Self::KvWriter, Self::VectorIndexer, Self::DeadLetters, Self::Schemas];
 
     /// The name in metrics and logs.
     #[must_use]
@@ -30,6 +32,7 @@ impl Component {
             Self::KvWriter => "kv_writer",
             Self::VectorIndexer => "vector_indexer",
             Self::DeadLetters => "dead_letters",
+            Self::Schemas => "schema_registry",
         }
     }
 }

@@ -27,9 +27,10 @@ impl Kept {
         Ok(Self(kept))
     }
 
-    /// Whether a store refused this record: only the store can know, so its word is taken.
-    pub(super) fn refused_by_store(&self, place: &Place) -> bool {
-        self.0.get(place).is_some_and(|reason| reason == Code::StoreRejected.as_str())
+    /// Why a store or the schema registry refused this record: only they can know, so their word is taken.
+    pub(super) fn refused_elsewhere(&self, place: &Place) -> Option<Code> {
+        let reason = self.0.get(place)?;
+        [Code::StoreRejected, Code::SchemaUnknown].into_iter().find(|code| reason == code.as_str())
     }
 }
 

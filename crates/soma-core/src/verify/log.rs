@@ -92,7 +92,7 @@ pub(super) async fn named_since(engine: &Engine, range: &Range) -> Result<HashSe
 /// Records whose event id had taken effect before: they change nothing.
 ///
 /// Ids that occur once are settled without a second look. For the others the log is read again in
-/// order, because a first occurrence that is refused, for its namespace or by a store, does not count.
+/// order, because a first occurrence that is refused, for its namespace, by a store or for its schema, does not count.
 pub(super) async fn repeats(engine: &Engine, range: &Range, kept: &Kept, ids_per_pass: u64) -> Result<HashSet<Place>> {
     let passes = range.records().div_ceil(ids_per_pass).max(1);
     let mut repeated: HashSet<EventId> = HashSet::new();
@@ -109,7 +109,7 @@ pub(super) async fn repeats(engine: &Engine, range: &Range, kept: &Kept, ids_per
     let max = engine.value_bytes_max;
     each(engine, range, |record| {
         let Ok(Entry { event, .. }) = codec::decode(record, max) else { return };
-        if kept.refused_by_store(&record.place) {
+        if kept.refused_elsewhere(&record.place).is_some() {
             return;
         }
         if seen.contains(&event.event_id) {

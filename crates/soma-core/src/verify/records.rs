@@ -38,7 +38,9 @@ pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, lett
         let entry = match codec::decode(record, max) {
             Ok(entry) => entry,
             Err(refused) => {
-                letters.0.insert(record.place.clone(), refused.error.code.as_str().to_owned());
+                // Its schema is asked for before it is read.
+                let code = kept.refused_elsewhere(&record.place).unwrap_or(refused.error.code);
+                letters.0.insert(record.place.clone(), code.as_str().to_owned());
                 return;
             }
         };
@@ -46,8 +48,8 @@ pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, lett
         if !part.holds(id.0.as_bytes()) || repeats.contains(&record.place) {
             return;
         }
-        if kept.refused_by_store(&record.place) {
-            letters.0.insert(record.place.clone(), Code::StoreRejected.as_str().to_owned());
+        if let Some(code) = kept.refused_elsewhere(&record.place) {
+            letters.0.insert(record.place.clone(), code.as_str().to_owned());
             return;
         }
         if let Some(says) = &entry.event.namespace

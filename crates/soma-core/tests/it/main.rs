@@ -8,6 +8,7 @@ mod conformance;
 mod corpus;
 mod engine;
 mod fold;
+mod framing;
 mod pages;
 mod projector;
 mod recall;

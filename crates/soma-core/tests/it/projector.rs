@@ -11,6 +11,7 @@ use goldenscript::{Command, Context};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::error::Code;
+use soma_core::event::schemas::Any;
 use soma_core::event::{Event, EventType, codec};
 use soma_core::ids::{EventId, MemoryId};
 use soma_core::log::{Appended, DeadLetters, EventLog, NewRecord};
@@ -221,6 +222,7 @@ impl Script {
             store: Arc::new(faults::Store { inner: Arc::clone(&self.store) as _, faults: Arc::clone(&faults) }),
             index: Some(Arc::new(faults::Index { inner: Arc::clone(&self.index) as _, faults: Arc::clone(&faults) })),
             embedder: Arc::clone(&self.embedder) as _,
+            schemas: Arc::new(Any),
             clock: Arc::clone(&self.clock) as _,
             observer: Arc::new(Nobody),
             options: Options::default(),

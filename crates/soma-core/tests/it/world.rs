@@ -10,6 +10,7 @@ use soma_core::embed::hash::HashEmbedder;
 use soma_core::engine::{Context, Engine, Target, Written};
 use soma_core::error::Result;
 use soma_core::event::build::Draft;
+use soma_core::event::schemas::{Any, Schemas};
 use soma_core::ids::{MemoryId, Namespace};
 use soma_core::index::VectorIndex;
 use soma_core::limits;
@@ -38,6 +39,15 @@ impl World {
     }
 
     pub(crate) fn with(embedder: Arc<dyn Embedder>, partitions: u32) -> Self {
+        Self::under(Arc::new(Any), embedder, partitions)
+    }
+
+    /// A world with a schema registry.
+    pub(crate) fn with_schemas(schemas: Arc<dyn Schemas>) -> Self {
+        Self::under(schemas, Arc::new(HashEmbedder::new(DIMS).expect("enough dimensions")), 2)
+    }
+
+    fn under(schemas: Arc<dyn Schemas>, embedder: Arc<dyn Embedder>, partitions: u32) -> Self {
         let clock = Arc::new(SeededClock::waiting(7));
         let log = Arc::new(Log::new("test", partitions, Arc::clone(&clock) as Arc<dyn Clock>));
         let index = Arc::new(Index::new(embedder.identity().clone()));
@@ -48,6 +58,7 @@ impl World {
             store: Arc::new(Store::new()),
             index: Some(Arc::clone(&index) as Arc<dyn VectorIndex>),
             embedder,
+            schemas,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             observer: Arc::new(Nobody),
             options: Options { value_bytes_max: limits::VALUE_BYTES_MAX, ..Options::default() },
@@ -89,6 +100,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// One step of every partition that is claimed, or the claim and one step.
+    pub(crate) fn steps(&mut self) -> Vec<Step> {
+        let clock = Arc::clone(&self.clock);
+        self.workers
+            .iter_mut()
+            .flat_map(|worker| [clock.block_on(worker.step()), clock.block_on(worker.step())])
+            .collect()
     }
 
     /// Runs a future to its end while the projector works beside it.

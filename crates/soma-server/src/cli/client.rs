@@ -75,7 +75,7 @@ impl Client {
 
     /// The server at an address of this machine that asks for no token.
     pub(super) fn at(url: String) -> Self {
-        Self::Remote(Remote::new(url, &Access::Loopback))
+        Self::Remote(Remote::new(url, &Access::Loopback, None))
     }
 
     /// Opens the directory in this process, whatever server is named or runs elsewhere.
@@ -89,7 +89,7 @@ impl Client {
     /// The server, if one is named or runs.
     pub(super) fn server(config: &Config) -> Option<Remote> {
         let url = config.client.url.clone().or_else(|| wiring::find_server(&config.embedded.data_dir))?;
-        Some(Remote::new(url, &config.api.access))
+        Some(Remote::new(url, &config.api.access, config.client.ca.as_deref()))
     }
 
     /// Where the server is, if there is one.

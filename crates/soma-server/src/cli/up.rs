@@ -28,11 +28,12 @@ use crate::config::Config;
 use crate::config::logging::Format;
 use crate::http::access::Gatekeeper;
 use crate::http::health::{Health, Phase, Probes, Reach};
+use crate::http::tls::Tls;
 use crate::http::{self, App, serve};
 use crate::metrics::Metrics;
 use crate::observe::Told;
-use crate::traces::Traces;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
+use crate::traces::Traces;
 use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
 
 /// Under which name readiness shows what the start waits for.
@@ -97,16 +98,16 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let mut signals = Signals::listen()?;
     let api = match role {
         Role::Consumer => None,
-        Role::Up | Role::Api | Role::Command => {
-            Some(bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?)
-        }
+        Role::Up | Role::Api | Role::Command => Some(bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?),
     };
     let probes = match wiring::projects(&config, role) {
         true => Some(bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?),
         false => None,
     };
-    let api_url = api.as_ref().map(url).transpose()?;
-    let metrics_url = probes.as_ref().map(url).transpose()?;
+    let tls = config.api.tls.as_ref().map(Tls::new).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let api_url = api.as_ref().map(|api| url(scheme, api)).transpose()?;
+    let metrics_url = probes.as_ref().map(|probes| url("http", probes)).transpose()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
@@ -129,7 +130,7 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     };
     process.project(&opened, begun);
     if let Some(api) = api {
-        process.serve_api(api, &opened, &keeper);
+        process.serve_api(api, &opened, &keeper, tls);
     }
     process.health.enter(Phase::Running);
     welcome(&process.config, &opened, api_url.as_deref(), metrics_url.as_deref());
@@ -209,7 +210,7 @@ impl Process {
         self.supervisor.spawn(Stage::Projecting, "dependency watch", watch.run(stop));
     }
 
-    fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>) {
+    fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
         let app = App::new(&self.config, &opened.engine, Arc::clone(&self.metrics), Arc::clone(&self.health));
         let app = App { traces: self.traces.clone(), ..app };
         let bounds = serve::Bounds {
@@ -223,7 +224,11 @@ impl Process {
         let watching = Arc::clone(keeper).watch(Arc::clone(&self.clock), stop);
         self.supervisor.spawn(Stage::Serving, "tokens watch", watching);
         let stop = self.supervisor.stop(Stage::Serving);
-        self.supervisor.spawn(Stage::Serving, "api server", serve::serve(api, routes, bounds, stop));
+        if let Some(tls) = &tls {
+            let watching = Arc::clone(tls).watch(Arc::clone(&self.clock), stop.clone());
+            self.supervisor.spawn(Stage::Serving, "certificate watch", watching);
+        }
+        self.supervisor.spawn(Stage::Serving, "api server", serve::serve_with(api, routes, tls, bounds, stop));
     }
 }
 
@@ -244,7 +249,7 @@ fn loopback(listener: &TcpListener) -> Result<bool> {
 }
 
 /// An address of this machine at which the listener is reached.
-fn url(listener: &TcpListener) -> Result<String> {
+fn url(scheme: &str, listener: &TcpListener) -> Result<String> {
     let unknown = |error| Error::new(Code::Internal, "a listener does not know its address").because(error);
     let mut address = listener.local_addr().map_err(unknown)?;
     match address.ip() {
@@ -252,7 +257,7 @@ fn url(listener: &TcpListener) -> Result<String> {
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         IpAddr::V4(_) | IpAddr::V6(_) => {}
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }
 
 /// Looks at what the process depends on, so that readiness is true though nobody writes.
@@ -282,7 +287,8 @@ impl Watch {
 
     async fn look(&self) {
         let engine = &self.engine;
-        let (points, bounds, position) = tokio::join!(engine.index.scan(None, 1), engine.log.bounds(), engine.position());
+        let (points, bounds, position) =
+            tokio::join!(engine.index.scan(None, 1), engine.log.bounds(), engine.position());
         self.health.report(self.names.index, points.as_ref().err().map(ToString::to_string));
         self.health.report(self.names.log, bounds.as_ref().err().map(ToString::to_string));
         self.health.report(self.names.records, position.as_ref().err().map(ToString::to_string));
@@ -309,7 +315,10 @@ fn welcome(config: &Config, opened: &Opened, api: Option<&str>, metrics: Option<
             let metrics_line = metrics.map(|metrics| format!("  metrics  {metrics}/metrics\n"));
             let store_lines: String = stores.iter().map(|(what, place)| format!("  {what:<7}  {place}\n")).collect();
             let (api_lines, metrics_line) = (api_lines.unwrap_or_default(), metrics_line.unwrap_or_default());
-            println!("soma is ready\n{api_lines}{metrics_line}{store_lines}{}\nStop it with Ctrl-C.", trial(config, api));
+            println!(
+                "soma is ready\n{api_lines}{metrics_line}{store_lines}{}\nStop it with Ctrl-C.",
+                trial(config, api)
+            );
         }
     }
 }

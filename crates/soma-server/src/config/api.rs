@@ -1,7 +1,8 @@
 //! `SOMA_API_HOST`, `SOMA_API_PORT`, `SOMA_API_TOKEN`, `SOMA_API_TOKENS_FILE`, `SOMA_API_ALLOW_ANONYMOUS`,
 //! `SOMA_RATE_LIMIT_MAX`, `SOMA_RATE_LIMIT_WINDOW_SECONDS`,
 //! `SOMA_MEMORY_NAMESPACE`, `SOMA_API_CONNECTIONS_MAX`, `SOMA_API_READ_TIMEOUT_SECONDS`,
-//! `SOMA_SHUTDOWN_TIMEOUT_SECONDS`.
+//! `SOMA_SHUTDOWN_TIMEOUT_SECONDS`, `SOMA_API_TLS_CERT`, `SOMA_API_TLS_KEY`, `SOMA_API_CORS_ORIGINS`,
+//! `SOMA_AUDIT_LOG`.
 //!
 //! Who may reach the API, and how long a client may take. An address beyond loopback without a
 //! token is refused here, before anything is opened.
@@ -30,6 +31,30 @@ const SHUTDOWN_TIMEOUT: Variable =
     Variable::new("SOMA_SHUTDOWN_TIMEOUT_SECONDS", "10", "how long requests in hand may take at shutdown");
 const RATE_MAX: Variable = Variable::new("SOMA_RATE_LIMIT_MAX", "0", "requests per window; 0 is no limit");
 const RATE_WINDOW: Variable = Variable::new("SOMA_RATE_LIMIT_WINDOW_SECONDS", "60", "seconds of that window");
+
+const TLS_CERT: Variable = Variable::new("SOMA_API_TLS_CERT", "", "file of the API's certificate, with its chain");
+const TLS_KEY: Variable = Variable::new("SOMA_API_TLS_KEY", "", "file of that certificate's key");
+const CORS: Variable =
+    Variable::new("SOMA_API_CORS_ORIGINS", "", "origins whose pages may call the API, with commas between");
+const AUDIT: Variable = Variable::new("SOMA_AUDIT_LOG", "", "where it is noted who did what: a file, or stdout");
+
+/// Certificate and key of the listener.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles {
+    /// The certificate, with its chain.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// Where it is noted who did what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AuditTo {
+    /// Standard output.
+    Stdout,
+    /// A file that grows.
+    File(PathBuf),
+}
 
 /// A bearer token; never shown.
 #[derive(Clone)]
@@ -79,6 +104,12 @@ pub(crate) struct Api {
     pub access: Access,
     /// How often one caller may ask; none is as often as it likes.
     pub rate: Option<Rate>,
+    /// Certificate and key, if the API is behind TLS.
+    pub tls: Option<TlsFiles>,
+    /// Origins whose pages may call it and read answers.
+    pub cors_origins: Vec<String>,
+    /// Where it is noted who did what, if anywhere.
+    pub audit: Option<AuditTo>,
     /// The namespace of requests that name none.
     pub namespace: Namespace,
     /// Connections served at a time.
@@ -105,6 +136,11 @@ impl Api {
         let file = reader.optional(&TOKENS_FILE, |text| Ok(PathBuf::from(text)));
         let max = reader.required(&RATE_MAX, number(0, u64::MAX));
         let window = reader.required(&RATE_WINDOW, seconds(1, 86_400));
+        let tls = tls(reader);
+        let cors_origins = reader.optional(&CORS, origins).unwrap_or_default();
+        let audit = reader.optional(&AUDIT, |text| {
+            Ok(if text == "stdout" { AuditTo::Stdout } else { AuditTo::File(PathBuf::from(text)) })
+        });
         let rate = (max > 0).then_some(Rate { max, window });
 
         let loopback = match is_loopback(&host) {
@@ -131,8 +167,51 @@ impl Api {
             );
         }
         let connections_max = usize::try_from(connections).expect("bounded by 65535");
-        Self { host, port, access, rate, namespace, connections_max, read_timeout, shutdown_timeout }
+        Self {
+            host,
+            port,
+            access,
+            rate,
+            tls,
+            cors_origins,
+            audit,
+            namespace,
+            connections_max,
+            read_timeout,
+            shutdown_timeout,
+        }
     }
+}
+
+fn tls(reader: &mut Reader) -> Option<TlsFiles> {
+    let certificate = reader.optional(&TLS_CERT, |text| Ok(PathBuf::from(text)));
+    let key = reader.optional(&TLS_KEY, |text| Ok(PathBuf::from(text)));
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            reader.problem(format!("{} needs {}", TLS_CERT.name, TLS_KEY.name), TLS_KEY.name);
+            None
+        }
+        (None, Some(_)) => {
+            reader.problem(format!("{} needs {}", TLS_KEY.name, TLS_CERT.name), TLS_CERT.name);
+            None
+        }
+    }
+}
+
+/// Origins as a browser writes them. A star would let in every page that a user of this API opens.
+fn origins(text: &str) -> Result<Vec<String>, String> {
+    let one = |origin: &str| {
+        let rest = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        match rest {
+            Some(host) if !host.is_empty() && host.bytes().all(|b| b.is_ascii_graphic() && !b"/*@?#".contains(&b)) => {
+                Ok(origin.to_owned())
+            }
+            _ => Err(format!("holds {origin:?}, which is no origin; write each as https://host or https://host:port")),
+        }
+    };
+    text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(one).collect()
 }
 
 fn token(text: &str) -> Result<Token, String> {

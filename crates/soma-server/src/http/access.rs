@@ -2,22 +2,22 @@
 //!
 //! Without a token the API listens on loopback only, and a browser on this machine is the one way in
 //! for a stranger: by a page that posts here, or by a name that resolves to this address (DNS
-//! rebinding). So a request without a token is refused when its `Host` or its `Origin` is not this
-//! machine. There is no CORS header anywhere: no page of another origin reads an answer.
+//! rebinding). So a request without a token is refused when its `Host` is not this machine, or its `Origin`
+//! neither this machine nor one that the operator named.
 //!
 //! What a caller may do is its [`Grant`]; handlers get it as a [`Caller`] and hold every namespace
 //! against it.
 
 mod grant;
 mod rate;
-mod tokens;
+pub(crate) mod tokens;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,7 +26,9 @@ use soma_core::error::Code;
 use soma_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{self, Action, Audit};
 use super::endpoint::Right;
+use super::harden;
 use super::problem::Problem;
 use crate::config::api::{Access, Api};
 pub(crate) use grant::{Caller, Grant};
@@ -36,6 +38,8 @@ use tokens::Key;
 
 /// How often the file of tokens is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The name of those who need none.
+const ANYBODY: &str = "anonymous";
 
 /// The address that a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -61,13 +65,17 @@ pub(crate) struct Gatekeeper {
     file: Option<PathBuf>,
     keys: RwLock<Arc<Vec<Key>>>,
     limiter: Option<Limiter>,
+    /// Origins whose pages may call and read.
+    origins: harden::Origins,
+    audit: Option<Arc<Audit>>,
 }
 
 impl Gatekeeper {
     /// As the settings say.
     ///
     /// # Errors
-    /// `bad_config` for a file of tokens that cannot be read, naming the line.
+    /// `bad_config` for a file of tokens that cannot be read, naming the line, and for an audit log that
+    /// cannot be written.
     pub(crate) fn new(api: &Api, clock: &Arc<dyn Clock>) -> Result<Arc<Self>> {
         let (strangers, own, file) = match &api.access {
             Access::Token(token) => (Strangers::Refused, Some(Key::of_all(&token.0)), None),
@@ -78,24 +86,32 @@ impl Gatekeeper {
             Access::Anyone => (Strangers::Welcome, None, None),
         };
         let limiter = api.rate.map(|rate| Limiter::new(rate.max, rate.window, Arc::clone(clock)));
-        let gate = Self { strangers, own, file, keys: RwLock::default(), limiter };
+        let audit = api.audit.as_ref().map(|to| Audit::open(to, Arc::clone(clock))).transpose()?;
+        let origins = api.cors_origins.clone().into();
+        let gate = Self { strangers, own, file, keys: RwLock::default(), limiter, origins, audit };
         gate.read()?;
         Ok(Arc::new(gate))
     }
 
     /// One that lets everybody in: for calls within the process.
     pub(crate) fn open() -> Arc<Self> {
-        Self::within(Strangers::Welcome)
+        Self::within(Strangers::Welcome, None)
     }
 
-    /// One that takes the word of this process for who calls, and holds every route against its rights.
-    pub(crate) fn vouched() -> Arc<Self> {
-        Self::within(Strangers::Vouched)
+    /// One that takes the word of this process for who calls, and holds every route against its rights. It
+    /// notes what they do where this one does.
+    pub(crate) fn vouching(&self) -> Arc<Self> {
+        Self::within(Strangers::Vouched, self.audit.clone())
     }
 
-    fn within(strangers: Strangers) -> Arc<Self> {
-        let (keys, limiter) = (RwLock::default(), None);
-        Arc::new(Self { strangers, own: None, file: None, keys, limiter })
+    fn within(strangers: Strangers, audit: Option<Arc<Audit>>) -> Arc<Self> {
+        let (keys, limiter, origins) = (RwLock::default(), None, Arc::default());
+        Arc::new(Self { strangers, own: None, file: None, keys, limiter, origins, audit })
+    }
+
+    /// The origins whose pages may call and read.
+    pub(crate) fn origins(&self) -> harden::Origins {
+        Arc::clone(&self.origins)
     }
 
     /// Reads the file of tokens, if there is one.
@@ -146,9 +162,11 @@ impl Gatekeeper {
     fn admit(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> (Result<Arc<Grant>>, Who) {
         let address = peer.map_or(Who::Others, Who::Address);
         match self.strangers {
-            Strangers::Welcome => (Ok(Arc::new(Grant::all())), address),
+            Strangers::Welcome => (Ok(Arc::new(Grant::all(ANYBODY))), address),
             Strangers::Vouched => (Err(Error::new(Code::Internal, "nobody says who calls")), Who::Others),
-            Strangers::Loopback => (only_this_machine(headers).map(|()| Arc::new(Grant::all())), address),
+            Strangers::Loopback => {
+                (only_this_machine(headers, &self.origins).map(|()| Arc::new(Grant::all(ANYBODY))), address)
+            }
             Strangers::Refused => {
                 let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
                 let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
@@ -174,47 +192,77 @@ pub(crate) struct Gate {
     pub keeper: Arc<Gatekeeper>,
     /// What the caller has to be allowed to.
     pub right: Right,
+    /// What it does.
+    pub action: Action,
 }
 
-/// Refuses who may not call, or calls too often; else tells the handler who calls.
-pub(crate) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+/// Refuses who may not call, or calls too often; else tells the handler who calls. What has to be noted
+/// is noted before the answer goes out.
+pub(crate) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let Some(audit) = gate.keeper.audit.clone() else { return decide(&gate, request, next).await.1 };
+    let noted = audit::Request {
+        action: gate.action,
+        from: request.extensions().get::<Peer>().map(|peer| peer.0),
+        method: request.method().to_string(),
+        route: request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default(),
+        target: request.uri().path().to_owned(),
+    };
+    let ((who, response), named) = audit::noting(decide(&gate, request, next)).await;
+    let code = response.extensions().get::<Code>().copied();
+    audit.note(&noted, &audit::Outcome { who, status: response.status(), code, named });
+    response
+}
+
+/// The answer, and by what name the caller is known.
+async fn decide(gate: &Gate, mut request: Request, next: Next) -> (Option<String>, Response) {
+    let keeper = &gate.keeper;
     if gate.right == Right::Open {
         // Probes and documents need no token, but a page of another host gets nothing either.
-        return match gate.keeper.strangers {
-            Strangers::Loopback => local_only(request, next).await,
-            Strangers::Refused | Strangers::Welcome | Strangers::Vouched => next.run(request).await,
+        let refused = match keeper.strangers {
+            Strangers::Loopback => only_this_machine(request.headers(), &keeper.origins).err(),
+            Strangers::Refused | Strangers::Welcome | Strangers::Vouched => None,
+        };
+        return match refused {
+            Some(error) => (None, Problem(error).into_response()),
+            None => (None, next.run(request).await),
         };
     }
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let vouched = match gate.keeper.strangers {
+    let vouched = match keeper.strangers {
         Strangers::Vouched => request.extensions().get::<Caller>().cloned(),
         Strangers::Refused | Strangers::Loopback | Strangers::Welcome => None,
     };
     let (grant, who) = match vouched {
         Some(Caller(grant)) => (Ok(grant), Who::Others),
-        None => gate.keeper.admit(request.headers(), peer),
+        None => keeper.admit(request.headers(), peer),
     };
-    if let Some(limiter) = &gate.keeper.limiter
+    let name = grant.as_ref().ok().map(|grant| grant.name.clone());
+    if let Some(limiter) = &keeper.limiter
         && let Err(seconds) = limiter.count(who)
     {
-        let error = Error::new(Code::RateLimited, format!("the caller may ask again in {seconds} s"));
-        let mut response = Problem(error.remedy("wait as long as Retry-After says")).into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        return response;
+        return (name, too_often(seconds));
     }
-    match grant.and_then(|grant| grant.may(gate.right).map(|()| grant)) {
+    let response = match grant.and_then(|grant| grant.may(gate.right).map(|()| grant)) {
         Ok(grant) => {
             request.extensions_mut().insert(Caller(grant));
             request.extensions_mut().insert(who);
             next.run(request).await
         }
         Err(error) => Problem(error).into_response(),
-    }
+    };
+    (name, response)
+}
+
+fn too_often(seconds: u64) -> Response {
+    let error = Error::new(Code::RateLimited, format!("the caller may ask again in {seconds} s"));
+    let mut response = Problem(error.remedy("wait as long as Retry-After says")).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    response
 }
 
 /// Refuses requests for or from a foreign host.
 pub(crate) async fn local_only(request: Request, next: Next) -> Response {
-    match only_this_machine(request.headers()) {
+    match only_this_machine(request.headers(), &[]) {
         Ok(()) => next.run(request).await,
         Err(error) => Problem(error).into_response(),
     }
@@ -229,9 +277,10 @@ fn without_scheme(origin: &[u8]) -> &[u8] {
     origin.windows(3).position(|w| w == b"://").map_or(origin, |at| &origin[at + 3..])
 }
 
-fn only_this_machine(headers: &HeaderMap) -> Result<()> {
+fn only_this_machine(headers: &HeaderMap, origins: &[String]) -> Result<()> {
     this_machine("Host", headers.get(header::HOST).map(|v| v.as_bytes()))?;
-    this_machine("Origin", headers.get(header::ORIGIN).map(|v| without_scheme(v.as_bytes())))
+    let origin = headers.get(header::ORIGIN).filter(|origin| !harden::is_named(origins, origin));
+    this_machine("Origin", origin.map(|v| without_scheme(v.as_bytes())))
 }
 
 /// Whether an `Origin` is this machine.

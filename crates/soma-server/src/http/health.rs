@@ -175,6 +175,7 @@ pub(crate) fn router(probes: Probes, reach: Reach) -> Router {
         .route("/readyz", get(async |State(p): State<Probes>| p.health.answer()))
         .route("/health", get(async |State(p): State<Probes>| p.health.answer()))
         .fallback(super::no_route)
+        .layer(axum::middleware::from_fn(super::harden::harden))
         .with_state(probes);
     match reach {
         Reach::ThisMachine => router.layer(axum::middleware::from_fn(super::access::local_only)),

@@ -73,8 +73,8 @@ impl Local {
     }
 
     /// The same for callers who have been let in already, each with its own rights.
-    pub(super) fn for_callers(app: App) -> Self {
-        Self(super::routes(app, &Gatekeeper::vouched(), super::endpoints()))
+    pub(super) fn for_callers(app: App, keeper: &Gatekeeper) -> Self {
+        Self(super::routes(app, &keeper.vouching(), super::endpoints()))
     }
 
     /// Calls one route.

@@ -22,7 +22,7 @@ use soma_core::error::Code;
 use soma_core::{Error, Result};
 
 use super::App;
-use super::access::{Caller, Who};
+use super::access::{Caller, Gatekeeper, Who};
 use super::body;
 use super::endpoint::{Endpoint, Right, Verb};
 use super::local::Local;
@@ -52,8 +52,8 @@ pub(super) struct Door {
 
 impl Door {
     /// The routes of this application.
-    pub(super) fn new(app: &App) -> Self {
-        Self { routes: Arc::new(Local::for_callers(app.clone())), seen: Arc::default() }
+    pub(super) fn new(app: &App, keeper: &Gatekeeper) -> Self {
+        Self { routes: Arc::new(Local::for_callers(app.clone(), keeper)), seen: Arc::default() }
     }
 
     /// What a caller has written that the stores have yet to show.

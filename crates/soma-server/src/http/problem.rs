@@ -1,6 +1,7 @@
 //! Errors on the wire: `application/problem+json` with a stable `code`.
 //!
-//! The only place that turns a [`Code`] into an HTTP status. Sources of errors are logged where the
+//! The only place that turns a [`Code`] into an HTTP status. The code also stands in the answer's
+//! extensions, for the audit log. Sources of errors are logged where the
 //! answer is made and never shown: they may name files and hosts.
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -109,6 +110,7 @@ impl IntoResponse for Problem {
         body.extend(members(&error));
 
         let mut response = (status, Value::Object(body).to_string()).into_response();
+        response.extensions_mut().insert(error.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if error.kind() == Kind::Unavailable {

@@ -20,13 +20,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use soma_core::Result;
 use soma_core::clock::Clock;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::access::Peer;
+use super::tls::Tls;
 
 /// How long the listener rests when the process has no descriptor left for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -58,12 +61,35 @@ pub(crate) async fn serve(
     bounds: Bounds,
     stop: CancellationToken,
 ) -> Result<()> {
+    serve_with(listener, router, None, bounds, stop).await
+}
+
+/// The same behind TLS, if there is a certificate. Each connection shakes hands for itself, within the time
+/// that a request's head may take, so a client that never does holds nobody up.
+///
+/// # Errors
+/// As [`serve`].
+pub(crate) async fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    bounds: Bounds,
+    stop: CancellationToken,
+) -> Result<()> {
     let places = Arc::new(Semaphore::new(bounds.connections_max));
     let connections = TaskTracker::new();
     while let Some((stream, peer, place)) = next(&listener, &places, &bounds, &stop).await {
-        let connection = connection(stream, peer, router.clone(), bounds.clone(), stop.clone());
+        drop(stream.set_nodelay(true));
+        let (router, tls, bounds, stop) = (router.clone(), tls.clone(), bounds.clone(), stop.clone());
         connections.spawn(async move {
-            connection.await;
+            match tls {
+                None => connection(stream, peer, router, bounds, stop).await,
+                Some(tls) => {
+                    if let Some(stream) = shaken(&tls, stream, &bounds, &stop).await {
+                        connection(stream, peer, router, bounds, stop).await;
+                    }
+                }
+            }
             drop(place);
         });
     }
@@ -101,8 +127,36 @@ async fn next(
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, router: Router, bounds: Bounds, stop: CancellationToken) {
-    drop(stream.set_nodelay(true));
+/// The connection once both sides have shaken hands; `None` when that fails, takes too long, or `stop` is
+/// called before.
+async fn shaken(
+    tls: &Tls,
+    stream: TcpStream,
+    bounds: &Bounds,
+    stop: &CancellationToken,
+) -> Option<TlsStream<TcpStream>> {
+    let shaken = tokio::time::timeout(bounds.read_timeout, tls.accept(stream));
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return None,
+        shaken = shaken => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a client did not shake hands");
+            None
+        }
+        Err(_) => {
+            tracing::debug!("a client took too long to shake hands");
+            None
+        }
+    }
+}
+
+async fn connection<S>(stream: S, peer: IpAddr, router: Router, bounds: Bounds, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(bounds.read_timeout);
     let arrival = Arc::new(Arrival::default());

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use soma_cluster::kafka::{self, group};
+use soma_cluster::registry::{self, FramedLog, Missing, Registry};
 use soma_cluster::{postgres, qdrant};
 use soma_core::clock::Clock;
 use soma_core::embed::Identity;
 use soma_core::error::Code;
+use soma_core::event::schemas::{Any, Schemas};
 use soma_core::ids::{Offset, Partition};
 use soma_core::index::VectorIndex;
 use soma_core::limits;
@@ -19,7 +21,9 @@ use soma_core::{Error, Result};
 use soma_embedded::vectors;
 use tokio_util::sync::CancellationToken;
 
+use super::Role;
 use super::projecting::Changes;
+use crate::config::registry::ValueFormat;
 use crate::config::{self, Config, Secret};
 
 /// How long partitions that are given up may take to finish what they have in hand.
@@ -74,6 +78,46 @@ pub(super) async fn logs(config: &config::kafka::Kafka, generations: &Generation
     let log = kafka::Log::connect(&settings, generation, &clock).await?;
     let letters = kafka::Letters::beside(&log);
     Ok(Logs { log, letters })
+}
+
+/// Who knows which schemas there are, and the log that frames what is written, if that is wanted. The
+/// schema of events is registered by processes that stay, not by commands, which only ask for its id.
+///
+/// # Errors
+/// `bad_config` for a schema that is incompatible with its subject; `unavailable`.
+pub(super) async fn schemas(
+    config: &Config,
+    role: Role,
+    log: Arc<dyn EventLog>,
+) -> Result<(Arc<dyn EventLog>, Arc<dyn Schemas>)> {
+    let (Some(kafka), Some(settings)) = (&config.kafka, &config.registry) else { return Ok((log, Arc::new(Any))) };
+    let is_framed = settings.format == ValueFormat::Confluent;
+    if role == Role::Command && !is_framed {
+        return Ok((log, Arc::new(Any)));
+    }
+    let asked = Arc::new(Registry::new(&registry_settings(settings))?);
+    let subject = format!("{}-value", kafka.topic);
+    let registers = settings.auto_register && role != Role::Command;
+    let missing = if registers { Missing::Register } else { Missing::Leave };
+    match asked.prepare(&subject, registry::EVENT_SCHEMA, missing).await? {
+        Some(id) if is_framed => Ok((Arc::new(FramedLog::new(log, id)), asked)),
+        None if is_framed => {
+            let what = format!("values cannot be framed: the subject {subject} has no schema of memory events");
+            Err(Error::new(Code::BadConfig, what)
+                .at("KAFKA_VALUE_FORMAT")
+                .remedy("register it, or set SCHEMA_REGISTRY_AUTO_REGISTER=true and start soma up or soma api"))
+        }
+        Some(_) | None => Ok((log, asked)),
+    }
+}
+
+fn registry_settings(config: &config::registry::Registry) -> registry::Settings {
+    let password = config.password.as_ref().map(|password| password.0.clone()).unwrap_or_default();
+    registry::Settings {
+        url: config.url.clone(),
+        login: config.username.clone().map(|username| (username, password)),
+        ca: config.ca.clone(),
+    }
 }
 
 /// The record store on PostgreSQL.

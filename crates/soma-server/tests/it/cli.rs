@@ -9,6 +9,7 @@ mod eval;
 mod export;
 mod manual;
 mod selecting;
+mod token;
 
 use std::fs;
 use std::path::Path;

@@ -45,6 +45,8 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 pub(crate) struct Server {
     child: Child,
     log: Receiver<String>,
+    /// What it said until it was ready.
+    before: Vec<String>,
     pub(crate) api: String,
     pub(crate) metrics: String,
     agent: Agent,
@@ -89,7 +91,15 @@ impl Server {
         };
         let url = |name: &str| ready[name].as_str().expect("the line names its addresses").to_owned();
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { child, log, api: url("api.url"), metrics: url("metrics.url"), agent: agent.into(), directory: None }
+        Self {
+            child,
+            log,
+            before: seen,
+            api: url("api.url"),
+            metrics: url("metrics.url"),
+            agent: agent.into(),
+            directory: None,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -111,6 +121,15 @@ impl Server {
     /// Waits until the log says this.
     pub(crate) fn wait_for_log(&self, words: &str) {
         while !self.log.recv_timeout(PATIENCE).expect("the log goes on").contains(words) {}
+    }
+
+    /// Asks the process to end, and returns everything that it said and nobody read.
+    pub(crate) fn stopped(&mut self) -> Vec<String> {
+        self.signal("TERM");
+        let mut said = std::mem::take(&mut self.before);
+        said.extend(std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()));
+        self.child.wait().expect("the process ends");
+        said
     }
 
     /// Waits for the end of the process.
@@ -153,7 +172,7 @@ impl Drop for Server {
 }
 
 /// The lines of a stream, read by a thread so that the writer never waits.
-fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = sync_channel(LOG_LINES);
     let reader = move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {

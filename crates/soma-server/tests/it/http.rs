@@ -1,9 +1,11 @@
 //! The HTTP surface: shapes, statuses, refusals.
 
 mod bounds;
+mod browsers;
 mod edge;
 mod openapi;
 mod reading;
 mod refusals;
+mod tls;
 mod tokens;
 mod writing;

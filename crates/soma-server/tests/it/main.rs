@@ -1,6 +1,7 @@
 //! The real binary, from outside: its HTTP surface, its commands, its signals, and what remains
 //! after it is killed.
 
+mod audit;
 mod cli;
 mod config;
 mod corpus;
@@ -10,7 +11,9 @@ mod document;
 mod examples;
 mod harness;
 mod http;
+mod isolation;
 mod mcp;
 mod metrics;
 mod process;
 mod restart;
+mod secrets;

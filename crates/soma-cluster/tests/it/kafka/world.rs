@@ -13,6 +13,7 @@ use soma_cluster::kafka::{Log, Settings};
 use soma_core::clock::Clock;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::error::Error;
+use soma_core::event::schemas::Any;
 use soma_core::ids::{Offset, Partition, Timestamp};
 use soma_core::log::{DeadLetters, EventLog};
 use soma_core::projector::observe::{Component, Observer, Report};
@@ -164,6 +165,7 @@ pub(crate) fn projector(log: Arc<Log>, store: Arc<dyn MemoryStore>, watcher: Arc
         store,
         index: None,
         embedder: Arc::new(HashEmbedder::new(256).expect("enough dimensions")),
+        schemas: Arc::new(Any),
         clock: RealClock::shared(),
         observer: watcher,
         options: Options { backoff_max: Duration::from_millis(500), ..Options::default() },

@@ -6,6 +6,7 @@ use soma_core::error::Code;
 use soma_core::{Error, Result};
 use ureq::Agent;
 use ureq::http::Request;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Call;
 use crate::config::api::{Access, Token};
@@ -24,13 +25,16 @@ pub(in crate::cli) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn new(url: String, access: &Access) -> Self {
+    /// A server; `ca` is the PEM text of the authorities that sign it, if they are not known to everybody.
+    pub(super) fn new(url: String, access: &Access, ca: Option<&[u8]>) -> Self {
         let token = match access {
             Access::Token(token) => Some(token.clone()),
             Access::File { token, .. } => token.clone(),
             Access::Loopback | Access::Anyone => None,
         };
+        let roots = ca.map_or(RootCerts::WebPki, |pem| RootCerts::new_with_certs(&certificates(pem)));
         let config = Agent::config_builder()
+            .tls_config(TlsConfig::builder().root_certs(roots).build())
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .max_redirects(0)
@@ -74,4 +78,12 @@ impl Remote {
         let bytes = bytes.map_err(|error| silent(&error))?;
         Ok(Reply::new(status, &headers, &bytes))
     }
+}
+
+fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    let certificate = |item| match item {
+        Ok(PemItem::Certificate(certificate)) => Some(certificate),
+        Ok(_) | Err(_) => None,
+    };
+    parse_pem(pem).filter_map(certificate).collect()
 }

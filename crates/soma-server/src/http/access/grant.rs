@@ -7,18 +7,21 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use soma_core::engine::Engine;
+use soma_core::engine::{Engine, Target};
 use soma_core::error::Code;
 use soma_core::ids::{MemoryId, Namespace};
 use soma_core::recall::Scope;
 use soma_core::{Error, Result, limits};
 
+use crate::http::audit;
 use crate::http::endpoint::Right;
 use crate::http::problem::Problem;
 
 /// The rights of one caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
+    /// By what people know who has them.
+    pub(super) name: String,
     /// What it may do; never `Open`.
     pub(super) rights: Vec<Right>,
     /// Namespaces by name.
@@ -29,9 +32,9 @@ pub(crate) struct Grant {
 
 impl Grant {
     /// Everything everywhere.
-    pub(crate) fn all() -> Self {
+    pub(crate) fn all(name: &str) -> Self {
         let rights = vec![Right::Read, Right::Write, Right::Admin];
-        Self { rights, namespaces: Vec::new(), prefixes: vec![String::new()] }
+        Self { name: name.to_owned(), rights, namespaces: Vec::new(), prefixes: vec![String::new()] }
     }
 
     /// Refuses a right that the caller has not.
@@ -62,6 +65,7 @@ impl Grant {
     /// # Errors
     /// `forbidden`.
     pub(crate) fn demand(&self, namespace: &Namespace) -> Result<()> {
+        audit::note_namespace(namespace.as_str());
         if self.covers(namespace) {
             return Ok(());
         }
@@ -92,15 +96,22 @@ impl Grant {
         id: MemoryId,
         named: Option<Namespace>,
     ) -> Result<Option<Namespace>> {
-        if self.is_everywhere() {
-            return Ok(named);
-        }
         if let Some(named) = &named {
             self.demand(named)?;
         }
+        if self.is_everywhere() && (named.is_some() || !audit::is_noting()) {
+            return Ok(named);
+        }
         let state = engine.store.states(&[id]).await?.into_iter().next();
-        match state.and_then(|state| state.namespace) {
-            Some(owner) if !self.covers(&owner) => Err(unknown(id)),
+        let owner = state.and_then(|state| state.namespace);
+        if let Some(owner) = &owner {
+            audit::note_namespace(owner.as_str());
+        }
+        if self.is_everywhere() {
+            return Ok(named);
+        }
+        match owner {
+            Some(owner) if !self.covers(&owner) => Err(Target::unknown(id)),
             // Named again, so that the engine refuses it if it turns out to be another one.
             Some(owner) => Ok(named.or(Some(owner))),
             None => Ok(named),
@@ -132,6 +143,7 @@ impl Grant {
             }
             Scope::Prefix(prefix) => prefix,
         };
+        audit::note_prefix(&prefix);
         if self.prefixes.iter().any(|bound| prefix.starts_with(bound)) {
             return Ok(Scope::Prefix(prefix));
         }

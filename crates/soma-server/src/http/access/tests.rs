@@ -9,7 +9,15 @@ fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
 }
 
 fn keeper(strangers: Strangers, keys: Vec<Key>) -> Gatekeeper {
-    Gatekeeper { strangers, own: None, file: None, keys: RwLock::new(Arc::new(keys)), limiter: None }
+    Gatekeeper {
+        strangers,
+        own: None,
+        file: None,
+        keys: RwLock::new(Arc::new(keys)),
+        limiter: None,
+        origins: Arc::default(),
+        audit: None,
+    }
 }
 
 fn code(keeper: &Gatekeeper, pairs: &[(header::HeaderName, &'static str)]) -> Option<Code> {

@@ -9,6 +9,8 @@
 //! needs the prefix "", which is every namespace. A faulty line refuses the whole file: half of the
 //! rights would be worse than the rights of before.
 
+mod edit;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -20,6 +22,7 @@ use subtle::ConstantTimeEq;
 
 use super::grant::Grant;
 use crate::http::endpoint::Right;
+pub(crate) use edit::{Entry, add, list, remove};
 
 /// Bytes of a SHA-256.
 const HASH_BYTES: usize = 32;
@@ -30,7 +33,6 @@ const KNOWN: &str = "name, sha256, rights, namespaces, prefixes";
 /// One token, as it is stored.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
-    name: String,
     hash: [u8; HASH_BYTES],
     grant: Arc<Grant>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Key {
 impl Key {
     /// A token that may do everything.
     pub(super) fn of_all(token: &str) -> Self {
-        Self { name: "SOMA_API_TOKEN".into(), hash: hash(token.as_bytes()), grant: Arc::new(Grant::all()) }
+        Self { hash: hash(token.as_bytes()), grant: Arc::new(Grant::all("SOMA_API_TOKEN")) }
     }
 
     /// What it may do.
@@ -79,8 +81,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Key>> {
                 .remedy(error.remedy.unwrap_or_else(|| format!("write a JSON object with {KNOWN}")))
         };
         let key = json::parse(line.as_bytes()).and_then(key).map_err(at)?;
-        if let Some(twin) = keys.iter().find(|known| known.hash == key.hash || known.name == key.name) {
-            return Err(at(bad(format!("it repeats the name or the token of {:?}", twin.name))));
+        if let Some(twin) = keys.iter().find(|known| known.hash == key.hash || known.grant.name == key.grant.name) {
+            return Err(at(bad(format!("it repeats the name or the token of {:?}", twin.grant.name))));
         }
         keys.push(key);
         if keys.len() > TOKENS_MAX {
@@ -102,7 +104,7 @@ fn key(value: Value) -> Result<Key> {
     }
     let rights: Vec<Right> = rights.iter().map(|word| right(word)).collect::<Result<_>>()?;
     let namespaces: Vec<Namespace> = namespaces.iter().map(|name| Namespace::parse(name)).collect::<Result<_>>()?;
-    let grant = Grant { rights, namespaces, prefixes };
+    let grant = Grant { name, rights, namespaces, prefixes };
     if grant.rights.is_empty() {
         return Err(bad("rights is empty").remedy("name read, write or admin"));
     }
@@ -115,7 +117,7 @@ fn key(value: Value) -> Result<Key> {
     let hash = unhex(&hash).ok_or_else(|| {
         bad("sha256 is not 64 hexadecimal digits").remedy("write what `printf %s \"$TOKEN\" | sha256sum` prints")
     })?;
-    Ok(Key { name, hash, grant: Arc::new(grant) })
+    Ok(Key { hash, grant: Arc::new(grant) })
 }
 
 fn right(word: &str) -> Result<Right> {

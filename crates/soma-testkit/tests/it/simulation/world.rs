@@ -11,6 +11,7 @@ use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::error::Code;
 use soma_core::event::codec;
+use soma_core::event::schemas::Any;
 use soma_core::ids::{Partition, Place};
 use soma_core::index::VectorIndex;
 use soma_core::log::{EventLog, ReadLimit};
@@ -144,6 +145,7 @@ impl World {
                 inner: Arc::clone(&self.embedder) as _,
                 faults: Arc::clone(&faults),
             }),
+            schemas: Arc::new(Any),
             clock: Arc::clone(&self.clock) as _,
             observer: Arc::new(Nobody),
             options: Options { batch: ReadLimit { records: self.batch, bytes: 1 << 20 }, ..Options::default() },

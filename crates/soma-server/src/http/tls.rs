@@ -1,0 +1,117 @@
+//! TLS of the API's listener: its certificate, read again whenever the files change.
+//!
+//! TLS 1.2 and 1.3 with the cipher suites of rustls. A renewed certificate counts for connections that
+//! begin after it; a pair that does not fit changes nothing, and says so in the log.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use soma_core::clock::Clock;
+use soma_core::error::Code;
+use soma_core::{Error, Result};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::api::TlsFiles;
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The certificate in force.
+pub(crate) struct Tls {
+    files: TlsFiles,
+    in_force: RwLock<Arc<ServerConfig>>,
+}
+
+type Stamp = [Option<(u64, SystemTime)>; 2];
+
+impl Tls {
+    /// Reads certificate and key.
+    ///
+    /// # Errors
+    /// `bad_config`, naming the file.
+    pub(crate) fn new(files: &TlsFiles) -> Result<Arc<Self>> {
+        let in_force = RwLock::new(Arc::new(read(files)?));
+        Ok(Arc::new(Self { files: files.clone(), in_force }))
+    }
+
+    /// Shakes hands on a connection.
+    ///
+    /// # Errors
+    /// Whatever the client did wrong.
+    pub(super) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
+        let in_force = Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner));
+        TlsAcceptor::from(in_force).accept(stream).await
+    }
+
+    fn stamp(&self) -> Stamp {
+        let of = |path: &PathBuf| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.len(), meta.modified().ok()?))
+        };
+        [of(&self.files.certificate), of(&self.files.key)]
+    }
+
+    /// Reads both files again whenever one changes, until `stop`.
+    ///
+    /// # Errors
+    /// None; the type is that of a supervised task.
+    pub(crate) async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<()> {
+        let mut seen = self.stamp();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = clock.sleep(LOOK_INTERVAL) => {}
+            }
+            let stamp = self.stamp();
+            if stamp == seen {
+                continue;
+            }
+            seen = stamp;
+            match read(&self.files) {
+                Ok(config) => {
+                    *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+                    tracing::info!("the certificate of the API was read again");
+                }
+                Err(error) => tracing::error!("the certificate of before stays in force: {error}"),
+            }
+        }
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<ServerConfig> {
+    let (certificate, key) = (files.certificate.display(), files.key.display());
+    let bad_certificate =
+        |why: String| bad(format!("the certificate {certificate} cannot be used: {why}"), CERTIFICATE);
+    let bad_key = |why: String| bad(format!("the key {key} cannot be used: {why}"), KEY);
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| bad_certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(bad_certificate("there is none in the file".into()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad_key(error.to_string()))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::new(Code::Internal, "TLS is not available").because(error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| bad_certificate(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+const CERTIFICATE: &str = "SOMA_API_TLS_CERT";
+const KEY: &str = "SOMA_API_TLS_KEY";
+
+fn bad(what: String, field: &str) -> Error {
+    Error::new(Code::BadConfig, what)
+        .at(field)
+        .remedy("name PEM files: the certificate with its chain, and its key without a password")
+}

@@ -1,0 +1,82 @@
+//! Certificates for tests of TLS, made on the spot by the `openssl` command.
+//!
+//! An authority and what it signs live in a folder of the test. Keys are on the curve P-256, which is made
+//! in an instant; certificates hold for two days.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Who signs certificates.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    name: String,
+}
+
+/// A certificate with its key, as PEM files.
+#[derive(Debug)]
+pub struct Signed {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+impl Authority {
+    /// A new one, with files of that name in the folder.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn new(folder: &Path, name: &str) -> Self {
+        let authority = Self { folder: folder.to_owned(), name: name.to_owned() };
+        let (key, certificate) = (authority.file("key"), authority.certificate());
+        let mut command = new_key(&key, &format!("/CN={name}"));
+        command.args(["-x509", "-days", "2", "-out"]).arg(certificate);
+        run(command.args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]));
+        authority
+    }
+
+    /// The PEM file that clients trust.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.file("pem")
+    }
+
+    /// A certificate for a server of these names, each as `DNS:…` or `IP:…`.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn sign(&self, name: &str, names: &[&str]) -> Signed {
+        let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
+        let (request, extensions) = (file("csr"), file("ext"));
+        let signed = Signed { certificate: file("pem"), key: file("key") };
+        run(new_key(&signed.key, &format!("/CN={name}")).arg("-out").arg(&request));
+        let text = format!("subjectAltName={}\nextendedKeyUsage=serverAuth,clientAuth\n", names.join(","));
+        fs::write(&extensions, text).expect("the folder can be written");
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]).arg(&request);
+        command.arg("-CA").arg(self.certificate()).arg("-CAkey").arg(self.file("key"));
+        run(command.arg("-extfile").arg(&extensions).arg("-out").arg(&signed.certificate));
+        signed
+    }
+
+    fn file(&self, kind: &str) -> PathBuf {
+        self.folder.join(format!("{}.{kind}", self.name))
+    }
+}
+
+/// A request with a new key.
+fn new_key(key: &Path, subject: &str) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    command.args(["-subj", subject]).arg("-keyout").arg(key);
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("the openssl command is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
