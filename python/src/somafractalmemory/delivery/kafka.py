@@ -1,0 +1,213 @@
+"""Delivery to Kafka: keyed by the memory's id, idempotent, acknowledged before a call returns.
+
+One client per process. One thread of it serves all acknowledgements, so that any number of threads may send and each
+waits for its own events only. A topic that is missing is created as the service creates it, because what a broker
+creates by itself forgets after seven days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import ctypes
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import confluent_kafka
+from confluent_kafka import admin
+
+from .. import errors
+from ..settings import Settings
+from . import Record, kafka_settings
+
+_LOG: Final = logging.getLogger("somafractalmemory.kafka")
+_POLL_SECONDS: Final = 0.2
+_FULL_SECONDS: Final = 0.005
+_CREATE_SECONDS: Final = 5.0
+_PARTITIONS: Final = 3
+_TOPIC_CONFIG: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
+_HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", b"application/json")]
+_MAY_PASS: Final = frozenset((confluent_kafka.KafkaError._MSG_TIMED_OUT, confluent_kafka.KafkaError._TIMED_OUT))
+
+
+class _Waiting:
+    """What one call waits for."""
+
+    def __init__(self, count: int, on_done: Callable[[], Any]) -> None:
+        # One step of an iterator is atomic, whichever thread takes it.
+        self._left = iter(range(count - 1, -1, -1))
+        self._on_done = on_done
+        self.failed: dict[int, Any] = {}
+
+    def report(self, index: int, error: Any, _message: Any) -> None:
+        if error is not None:
+            self.failed[index] = error
+        if next(self._left) == 0:
+            self._on_done()
+
+
+class KafkaDelivery:
+    """The producer of this process."""
+
+    def __init__(self, settings: Settings, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self._connection, further = kafka_settings.connection(settings)
+        self._topic = kafka_settings.events_topic(settings)
+        self._creates = settings.switch("KAFKA_CREATE_TOPICS") is not False
+        bounds = {"message.max.bytes": bytes_max + 65_536}
+        conf = {**kafka_settings.PRODUCER, **bounds, **further, **self._connection, "error_cb": self._on_error}
+        try:
+            self._producer = confluent_kafka.Producer(conf, logger=_LOG)
+        except confluent_kafka.KafkaException as error:
+            raise errors.BadConfig(f"the Kafka client refuses its settings: {error.args[0].str()}") from error
+        self._ready: set[str] = set()
+        self._ready_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._fatal = False
+        self._thread = threading.Thread(target=self._serve, name="soma-kafka", daemon=True)
+        self._thread.start()
+
+    def send(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        name = self._named(topic, deadline)
+        left = dict(enumerate(records))
+        while left:
+            done = threading.Event()
+            waiting = self._hand_over(name, list(left.values()), done.set, deadline)
+            if not done.wait(max(0.0, deadline - time.monotonic())):
+                raise self._timed_out(timeout, len(records))
+            left = self._again(left, waiting, deadline)
+
+    async def asend(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        name = await asyncio.to_thread(self._named, topic, deadline)
+        loop = asyncio.get_running_loop()
+        left = dict(enumerate(records))
+        while left:
+            done = asyncio.Event()
+            on_done = functools.partial(self._wake, loop, done)
+            batch = list(left.values())
+            if len(batch) == 1:
+                waiting = self._hand_over(name, batch, on_done, deadline)
+            else:
+                waiting = await asyncio.to_thread(self._hand_over, name, batch, on_done, deadline)
+            try:
+                await asyncio.wait_for(done.wait(), max(0.0, deadline - time.monotonic()))
+            except asyncio.TimeoutError:
+                raise self._timed_out(timeout, len(records)) from None
+            left = self._again(left, waiting, deadline)
+
+    def is_usable(self) -> bool:
+        return not self._fatal and not self._ended.is_set()
+
+    def close(self, timeout: float) -> None:
+        left = self._producer.flush(timeout)
+        if left:
+            _LOG.warning("%d events were not acknowledged when the process let go of them", left)
+        self._ended.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_POLL_SECONDS * 5)
+
+    def abandon(self) -> None:
+        # To destroy the client here would wait for threads that only the parent has: it stays for ever.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._producer))
+
+    @staticmethod
+    def _wake(loop: asyncio.AbstractEventLoop, done: asyncio.Event) -> None:
+        # The loop may have ended without waiting.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(done.set)
+
+    def _serve(self) -> None:
+        while not self._ended.is_set():
+            self._producer.poll(_POLL_SECONDS)
+
+    def _on_error(self, error: Any) -> None:
+        if error.fatal():
+            self._fatal = True
+        _LOG.warning("the Kafka client reports: %s", error.str())
+
+    def _hand_over(
+        self, topic: str, records: Sequence[Record], on_done: Callable[[], Any], deadline: float
+    ) -> _Waiting:
+        """Gives events to the client; what it does not take in time is reported as failed."""
+        waiting = _Waiting(len(records), on_done)
+        produce, report = self._producer.produce, waiting.report
+        for index, (key, value) in enumerate(records):
+            while True:
+                try:
+                    produce(topic, value, key, on_delivery=functools.partial(report, index), headers=_HEADERS)
+                except BufferError as error:
+                    if time.monotonic() < deadline:
+                        # Acknowledgements make room.
+                        time.sleep(_FULL_SECONDS)
+                        continue
+                    report(index, error, None)
+                except confluent_kafka.KafkaException as error:
+                    report(index, error.args[0], None)
+                break
+        return waiting
+
+    def _again(self, sent: dict[int, Record], waiting: _Waiting, deadline: float) -> dict[int, Record]:
+        """The events to send once more: those that ran out of the client's time, while the caller's lasts."""
+        if not waiting.failed:
+            return {}
+        places = list(sent)
+        failed = {places[index]: error for index, error in waiting.failed.items()}
+        codes = {error.code() if hasattr(error, "code") else None for error in failed.values()}
+        if any(getattr(error, "fatal", bool)() for error in failed.values()):
+            self._fatal = True
+        elif codes <= _MAY_PASS and time.monotonic() < deadline:
+            return {place: sent[place] for place in sorted(failed)}
+        reasons = {place: _reason(failed[place]) for place in sorted(failed)}
+        first = next(iter(reasons.values()))
+        cls = errors.DeliveryTimeout if codes <= _MAY_PASS else errors.DeliveryError
+        raise cls(
+            f"{len(reasons)} of {len(sent)} events were not acknowledged: {first}",
+            failed=reasons,
+            remedy="once the cause is gone, produce the same events again: each takes effect once",
+        )
+
+    @staticmethod
+    def _timed_out(timeout: float, count: int) -> errors.DeliveryTimeout:
+        what = "the event was" if count == 1 else f"{count} events were"
+        return errors.DeliveryTimeout(
+            f"{what} not acknowledged within {timeout:g} seconds, and may still arrive",
+            failed=dict.fromkeys(range(count), "not acknowledged in time"),
+            remedy="produce the same again: an event takes effect once",
+        )
+
+    def _named(self, topic: str | None, deadline: float) -> str:
+        name = self._topic if topic is None else kafka_settings.topic(topic)
+        if self._creates and name not in self._ready:
+            with self._ready_lock:
+                if name not in self._ready:
+                    self._create(name, min(_CREATE_SECONDS, (deadline - time.monotonic()) / 2))
+        return name
+
+    def _create(self, name: str, seconds: float) -> None:
+        # Whether the topic can be used is for the delivery to find out.
+        client = admin.AdminClient(self._connection, logger=_LOG)
+        wanted = admin.NewTopic(  # type: ignore[attr-defined]
+            name, num_partitions=_PARTITIONS, replication_factor=-1, config=dict(_TOPIC_CONFIG)
+        )
+        try:
+            future = client.create_topics([wanted], operation_timeout=max(0.1, seconds))[name]
+            future.result(max(0.1, seconds))
+        except confluent_kafka.KafkaException as error:
+            known = confluent_kafka.KafkaError
+            settled = (known.TOPIC_ALREADY_EXISTS, known.TOPIC_AUTHORIZATION_FAILED, known.CLUSTER_AUTHORIZATION_FAILED)
+            if error.args[0].code() not in settled:
+                return
+        except (TimeoutError, concurrent.futures.TimeoutError):
+            return
+        self._ready.add(name)
+
+
+def _reason(error: Any) -> str:
+    return error.str() if hasattr(error, "str") else str(error)

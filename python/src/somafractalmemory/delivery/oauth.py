@@ -1,0 +1,43 @@
+"""Bearer tokens for the broker, by the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+_SECONDS: Final = 10.0
+_LIFETIME_DEFAULT: Final = 300.0
+"""How long a token counts whose endpoint does not say."""
+
+
+class TokenRefusedError(Exception):
+    """The endpoint gave no token."""
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    """Who asks for tokens, and where."""
+
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None = None
+
+    def fetch(self, _config: str | None) -> tuple[str, float]:
+        """A token and the moment at which it expires, in seconds since 1970. The client asks again in time."""
+        form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
+        try:
+            answer = httpx.post(self.url, data=form, auth=(self.client_id, self.client_secret), timeout=_SECONDS)
+            answer.raise_for_status()
+            body = answer.json()
+            token, lifetime = body["access_token"], float(body.get("expires_in", _LIFETIME_DEFAULT))
+        except httpx.HTTPError as error:
+            raise TokenRefusedError(f"the token endpoint did not answer with a token: {error}") from None
+        except (ValueError, TypeError, KeyError):
+            raise TokenRefusedError("the token endpoint answered something else than a token") from None
+        if not isinstance(token, str) or not token:
+            raise TokenRefusedError("the token endpoint answered an empty token")
+        return token, time.time() + lifetime
