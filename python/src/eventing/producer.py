@@ -53,7 +53,7 @@ def produce_events(events: Iterable[Producible], topic: str | None = None, *, ti
     All are checked before the first is sent. Events of one memory keep their order. Raises as `produce_event` does;
     `DeliveryError.failed` tells the place of each event that was not acknowledged.
     """
-    chosen = delivery.current()
+    chosen = delivery.current(timeout)
     records = [_encoded(event, chosen.bytes_max) for event in events]
     if records:
         chosen.send(records, topic, timeout)
@@ -62,7 +62,7 @@ def produce_events(events: Iterable[Producible], topic: str | None = None, *, ti
 
 async def aproduce_event(event: Producible, topic: str | None = None, *, timeout: float = 10.0) -> None:
     """As `produce_event`, for asyncio."""
-    chosen = delivery.current()
+    chosen = delivery.current(timeout)
     await chosen.asend([_encoded(event, chosen.bytes_max)], topic, timeout)
 
 

@@ -183,6 +183,9 @@ def _payload(message: Message, metadata: Mapping[str, Any] | None, scope: Mappin
     if not isinstance(text, str):
         raise errors.BadRequest("a message is a text, or has its text as content", field="messages")
     payload = {"text": text, **payload, **scope}
+    if "run_id" in scope:
+        # What recall knows as one conversation.
+        payload["thread"] = scope["run_id"]
     if metadata:
         payload["metadata"] = dict(metadata)
     return payload

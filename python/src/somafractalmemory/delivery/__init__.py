@@ -42,8 +42,8 @@ class Delivery(Protocol):
         """Forgets everything without touching it: it belongs to the parent of this process."""
 
 
-def make(settings: Settings) -> Delivery:
-    """The delivery that the settings ask for."""
+def make(settings: Settings, timeout: float = 10.0) -> Delivery:
+    """The delivery that the settings ask for. Raises `BadConfig`, and `DeliveryError` when a token is refused."""
     brokers, eventing = settings.text("KAFKA_BOOTSTRAP_SERVERS"), settings.switch("EVENTING_ENABLED")
     bytes_max = settings.number("SOMA_EVENT_BYTES_MAX", limits.VALUE_BYTES_DEFAULT, 1024, limits.VALUE_BYTES_MAX)
     if eventing and brokers is None:
@@ -53,7 +53,7 @@ def make(settings: Settings) -> Delivery:
     if brokers is not None and eventing is not False:
         from .kafka import KafkaDelivery
 
-        return KafkaDelivery(settings, bytes_max)
+        return KafkaDelivery(settings, bytes_max, timeout)
     from .service import ServiceDelivery
 
     return ServiceDelivery(settings, bytes_max)
@@ -63,8 +63,8 @@ _lock = threading.Lock()
 _current: Delivery | None = None
 
 
-def current() -> Delivery:
-    """The delivery of this process."""
+def current(timeout: float) -> Delivery:
+    """The delivery of this process; to make it may take that many seconds."""
     global _current
     found = _current
     if found is not None and found.is_usable():
@@ -74,7 +74,7 @@ def current() -> Delivery:
             _current.close(0.0)
             _current = None
         if _current is None:
-            _current = make(Settings.of_process())
+            _current = make(Settings.of_process(), timeout)
         return _current
 
 

@@ -24,6 +24,7 @@ from confluent_kafka import admin
 from .. import errors
 from ..settings import Settings
 from . import Record, kafka_settings
+from .oauth import TokenRefusedError
 
 _LOG: Final = logging.getLogger("somafractalmemory.kafka")
 _POLL_SECONDS: Final = 0.2
@@ -54,15 +55,19 @@ class _Waiting:
 class KafkaDelivery:
     """The producer of this process."""
 
-    def __init__(self, settings: Settings, bytes_max: int) -> None:
+    def __init__(self, settings: Settings, bytes_max: int, timeout: float) -> None:
         self.bytes_max = bytes_max
-        self._connection, further = kafka_settings.connection(settings)
+        self._connection, further, tokens = kafka_settings.connection(settings)
         self._topic = kafka_settings.events_topic(settings)
         self._creates = settings.switch("KAFKA_CREATE_TOPICS") is not False
         bounds = {"message.max.bytes": bytes_max + 65_536}
         conf = {**kafka_settings.PRODUCER, **bounds, **further, **self._connection, "error_cb": self._on_error}
         try:
+            if tokens is not None:
+                tokens.prepare(timeout)
             self._producer = confluent_kafka.Producer(conf, logger=_LOG)
+        except TokenRefusedError as error:
+            raise errors.DeliveryError(str(error), remedy="check KAFKA_SASL_OAUTHBEARER_*") from error
         except confluent_kafka.KafkaException as error:
             raise errors.BadConfig(f"the Kafka client refuses its settings: {error.args[0].str()}") from error
         self._ready: set[str] = set()

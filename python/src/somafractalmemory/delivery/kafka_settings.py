@@ -63,8 +63,8 @@ def events_topic(settings: Settings) -> str:
     return topic(settings.text(variable) or DEFAULT_TOPIC, variable)
 
 
-def connection(settings: Settings) -> tuple[dict[str, Any], dict[str, str]]:
-    """How brokers are reached, and what `KAFKA_CONFIG_*` adds. Raises `BadConfig`."""
+def connection(settings: Settings) -> tuple[dict[str, Any], dict[str, str], TokenSource | None]:
+    """How brokers are reached, what `KAFKA_CONFIG_*` adds, and where bearer tokens come from. Raises `BadConfig`."""
     brokers = settings.text("KAFKA_BOOTSTRAP_SERVERS") or ""
     if not all(_BROKER.fullmatch(broker.strip()) for broker in brokers.split(",")):
         what = "KAFKA_BOOTSTRAP_SERVERS is not a list of brokers; write host:port, with commas between several"
@@ -72,8 +72,8 @@ def connection(settings: Settings) -> tuple[dict[str, Any], dict[str, str]]:
     protocol = _one_of(settings, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS) or "PLAINTEXT"
     found: dict[str, Any] = {"bootstrap.servers": brokers, "security.protocol": protocol}
     _tls(settings, protocol, found)
-    _sasl(settings, protocol, found)
-    return found, _further(settings)
+    tokens = _sasl(settings, protocol, found)
+    return found, _further(settings), tokens
 
 
 def _tls(settings: Settings, protocol: str, found: dict[str, Any]) -> None:
@@ -96,7 +96,7 @@ def _tls(settings: Settings, protocol: str, found: dict[str, Any]) -> None:
         found["ssl.key.password"] = password
 
 
-def _sasl(settings: Settings, protocol: str, found: dict[str, Any]) -> None:
+def _sasl(settings: Settings, protocol: str, found: dict[str, Any]) -> TokenSource | None:
     mechanism = _one_of(settings, "KAFKA_SASL_MECHANISM", _MECHANISMS)
     username, password = settings.text("KAFKA_SASL_USERNAME"), settings.secret("KAFKA_SASL_PASSWORD")
     if not protocol.startswith("SASL"):
@@ -104,15 +104,17 @@ def _sasl(settings: Settings, protocol: str, found: dict[str, Any]) -> None:
             what = "a SASL user or mechanism is set, and KAFKA_SECURITY_PROTOCOL is not a SASL protocol"
             remedy = "set it to SASL_SSL or SASL_PLAINTEXT"
             raise BadConfig(what, field="KAFKA_SECURITY_PROTOCOL", remedy=remedy)
-        return
+        return None
     found["sasl.mechanism"] = mechanism or "PLAIN"
     if mechanism == "OAUTHBEARER":
-        found["oauth_cb"] = _token_source(settings).fetch
-    elif username is None or password is None:
+        tokens = _token_source(settings)
+        found["oauth_cb"] = tokens.fetch
+        return tokens
+    if username is None or password is None:
         what = "a SASL protocol needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
         raise BadConfig(what, field="KAFKA_SASL_USERNAME")
-    else:
-        found |= {"sasl.username": username, "sasl.password": password}
+    found |= {"sasl.username": username, "sasl.password": password}
+    return None
 
 
 def _token_source(settings: Settings) -> TokenSource:

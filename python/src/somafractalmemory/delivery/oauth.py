@@ -17,7 +17,7 @@ class TokenRefusedError(Exception):
     """The endpoint gave no token."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TokenSource:
     """Who asks for tokens, and where."""
 
@@ -25,16 +25,25 @@ class TokenSource:
     client_id: str
     client_secret: str = field(repr=False)
     scope: str | None = None
+    _first: tuple[str, float] | None = field(default=None, repr=False)
+
+    def prepare(self, seconds: float) -> None:
+        """Fetches the first token before a client asks for it, so that a refusal is told and not waited for."""
+        self._first = self._fetch(min(seconds, _SECONDS))
 
     def fetch(self, _config: str | None) -> tuple[str, float]:
         """A token and the moment at which it expires, in seconds since 1970. The client asks again in time."""
+        first, self._first = self._first, None
+        return first or self._fetch(_SECONDS)
+
+    def _fetch(self, seconds: float) -> tuple[str, float]:
         form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
         try:
-            answer = httpx.post(self.url, data=form, auth=(self.client_id, self.client_secret), timeout=_SECONDS)
+            answer = httpx.post(self.url, data=form, auth=(self.client_id, self.client_secret), timeout=seconds)
             answer.raise_for_status()
             body = answer.json()
             token, lifetime = body["access_token"], float(body.get("expires_in", _LIFETIME_DEFAULT))
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TokenRefusedError(f"the token endpoint did not answer with a token: {error}") from None
         except (ValueError, TypeError, KeyError):
             raise TokenRefusedError("the token endpoint answered something else than a token") from None
