@@ -1,8 +1,8 @@
 """Delivery to Kafka: keyed by the memory's id, idempotent, acknowledged before a call returns.
 
-One client per process. One thread of it serves all acknowledgements, so that any number of threads may send and each
-waits for its own events only. A topic that is missing is created as the service creates it, because what a broker
-creates by itself forgets after seven days.
+One client per process. Of the threads that wait, one serves the acknowledgements of all; when its own events are
+done, the next takes over. For asyncio, where none waits, a thread is started. A topic that is missing is created as
+the service creates it, because what a broker creates by itself forgets after seven days.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import functools
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from .oauth import TokenRefusedError
 _LOG: Final = logging.getLogger("somafractalmemory.kafka")
 _POLL_SECONDS: Final = 0.2
 _FULL_SECONDS: Final = 0.005
+_SERVED_AT_ONCE: Final = 1000
 _CREATE_SECONDS: Final = 5.0
 _PARTITIONS: Final = 3
 _TOPIC_CONFIG: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
@@ -39,16 +41,35 @@ _MAY_PASS: Final = frozenset((confluent_kafka.KafkaError._MSG_TIMED_OUT, conflue
 class _Waiting:
     """What one call waits for."""
 
-    def __init__(self, count: int, on_done: Callable[[], Any]) -> None:
+    def __init__(self, records: Sequence[Record], on_done: Callable[[], Any]) -> None:
+        self._records = records
         # One step of an iterator is atomic, whichever thread takes it.
-        self._left = iter(range(count - 1, -1, -1))
+        self._left = iter(range(len(records) - 1, -1, -1))
         self._on_done = on_done
-        self.failed: dict[int, Any] = {}
+        self._failed: list[tuple[bytes, Any]] = []
+        self.is_done = False
 
-    def report(self, index: int, error: Any, _message: Any) -> None:
+    def report(self, error: Any, message: Any) -> None:
+        """The client has come to an end with one event."""
         if error is not None:
-            self.failed[index] = error
+            self._failed.append((message.value(), error))
+        self._count()
+
+    def refuse(self, value: bytes, error: Any) -> None:
+        """The client did not take one event."""
+        self._failed.append((value, error))
+        self._count()
+
+    def failed(self) -> dict[int, Any]:
+        """What happened to each event that was not acknowledged, by its place."""
+        if not self._failed:
+            return {}
+        failed = dict(self._failed)
+        return {index: failed[value] for index, (_, value) in enumerate(self._records) if value in failed}
+
+    def _count(self) -> None:
         if next(self._left) == 0:
+            self.is_done = True
             self._on_done()
 
 
@@ -74,8 +95,9 @@ class KafkaDelivery:
         self._ready_lock = threading.Lock()
         self._ended = threading.Event()
         self._fatal = False
-        self._thread = threading.Thread(target=self._serve, name="soma-kafka", daemon=True)
-        self._thread.start()
+        self._serving = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._thread: threading.Thread | None = None
 
     def send(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -84,13 +106,15 @@ class KafkaDelivery:
         while left:
             done = threading.Event()
             waiting = self._hand_over(name, list(left.values()), done.set, deadline)
-            if not done.wait(max(0.0, deadline - time.monotonic())):
+            self._wait(waiting, done, deadline)
+            if not waiting.is_done:
                 raise self._timed_out(timeout, len(records))
             left = self._again(left, waiting, deadline)
 
     async def asend(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         name = await asyncio.to_thread(self._named, topic, deadline)
+        self._serve_for_asyncio()
         loop = asyncio.get_running_loop()
         left = dict(enumerate(records))
         while left:
@@ -115,7 +139,7 @@ class KafkaDelivery:
         if left:
             _LOG.warning("%d events were not acknowledged when the process let go of them", left)
         self._ended.set()
-        if self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join(_POLL_SECONDS * 5)
 
     def abandon(self) -> None:
@@ -127,6 +151,31 @@ class KafkaDelivery:
         # The loop may have ended without waiting.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(done.set)
+
+    def _wait(self, waiting: _Waiting, done: threading.Event, deadline: float) -> None:
+        """Waits for one's own events: serving the acknowledgements of all, or while another thread does."""
+        while not waiting.is_done and (left := deadline - time.monotonic()) > 0:
+            if self._serving.acquire(blocking=False):
+                try:
+                    while not waiting.is_done and (left := deadline - time.monotonic()) > 0:
+                        self._producer.poll(min(left, _POLL_SECONDS))
+                finally:
+                    self._serving.release()
+                    with contextlib.suppress(IndexError):
+                        self._waiting.popleft().set()
+            else:
+                # Its events are done, or the one who served has left, or has left just before.
+                done.clear()
+                self._waiting.append(done)
+                if not waiting.is_done:
+                    done.wait(min(left, _POLL_SECONDS))
+
+    def _serve_for_asyncio(self) -> None:
+        if self._thread is None:
+            with self._ready_lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._serve, name="soma-kafka", daemon=True)
+                    self._thread.start()
 
     def _serve(self) -> None:
         while not self._ended.is_set():
@@ -141,29 +190,39 @@ class KafkaDelivery:
         self, topic: str, records: Sequence[Record], on_done: Callable[[], Any], deadline: float
     ) -> _Waiting:
         """Gives events to the client; what it does not take in time is reported as failed."""
-        waiting = _Waiting(len(records), on_done)
-        produce, report = self._producer.produce, waiting.report
-        for index, (key, value) in enumerate(records):
-            while True:
-                try:
-                    produce(topic, value, key, on_delivery=functools.partial(report, index), headers=_HEADERS)
-                except BufferError as error:
-                    if time.monotonic() < deadline:
-                        # Acknowledgements make room.
-                        time.sleep(_FULL_SECONDS)
-                        continue
-                    report(index, error, None)
-                except confluent_kafka.KafkaException as error:
-                    report(index, error.args[0], None)
-                break
+        waiting = _Waiting(records, on_done)
+        produce, report, headers = self._producer.produce, waiting.report, _HEADERS
+        for index, (key, value) in enumerate(records, 1):
+            try:
+                produce(topic, value, key, on_delivery=report, headers=headers)
+            except BufferError as error:
+                self._squeeze_in(topic, (key, value), waiting, error, deadline)
+            except confluent_kafka.KafkaException as error:
+                waiting.refuse(value, error.args[0])
+            if index % _SERVED_AT_ONCE == 0:
+                self._producer.poll(0)
         return waiting
+
+    def _squeeze_in(self, topic: str, record: Record, waiting: _Waiting, full: Exception, deadline: float) -> None:
+        """Hands an event over once acknowledgements have made room."""
+        key, value = record
+        while time.monotonic() < deadline:
+            self._producer.poll(_FULL_SECONDS)
+            try:
+                self._producer.produce(topic, value, key, on_delivery=waiting.report, headers=_HEADERS)
+            except BufferError:
+                continue
+            except confluent_kafka.KafkaException as error:
+                waiting.refuse(value, error.args[0])
+            return
+        waiting.refuse(value, full)
 
     def _again(self, sent: dict[int, Record], waiting: _Waiting, deadline: float) -> dict[int, Record]:
         """The events to send once more: those that ran out of the client's time, while the caller's lasts."""
-        if not waiting.failed:
-            return {}
         places = list(sent)
-        failed = {places[index]: error for index, error in waiting.failed.items()}
+        failed = {places[index]: error for index, error in waiting.failed().items()}
+        if not failed:
+            return {}
         codes = {error.code() if hasattr(error, "code") else None for error in failed.values()}
         if any(getattr(error, "fatal", bool)() for error in failed.values()):
             self._fatal = True
