@@ -135,6 +135,26 @@ def test_the_quick_look_and_the_close_one_agree() -> None:
             assert event.parse(value) == event.parse(event.jsontext.dumps(slow))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"timestamp": "2026-02-30T00:00:00.000000Z"}, {"timestamp": "2026-02-29T00:00:00.000000Z"},
+        {"timestamp": "0000-01-01T00:00:00.000000Z"}, {"timestamp": "2026-01-02T24:00:00.000000Z"},
+        {"timestamp": "2026-13-01T00:00:00.000000Z"}, {"payload": {"a": math.nan}}, {"payload": math.inf},
+        {"payload": [1.1e308]}, {"payload": {"a\0": 1}}, {"payload": "\0"}, {"payload": {"a": {"b": "\0"}}},
+        {"importance": math.nan}, {"importance": 1.5e308}, {"importance": -1}, {"embedding": [math.nan]},
+        {"embedding": [1.5e308]}, {"embedding": [-math.inf, math.inf]}, {"embedding": [True]}, {"embedding": [2**2000]},
+        {"model_revision": "a\0"}, {"model_revision": ""}, {"extra": 1}, {"type": "deleted!"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_fault_passes_the_quick_look(change: dict[str, object]) -> None:
+    sound = build_memory_event("demo", {"text": "x"}, timestamp="2026-01-02T03:04:05.000006Z")
+    event.encode(sound)
+    with pytest.raises(errors.InvalidEvent):
+        event.encode({**sound, **change})
+
+
 def test_hand_made_events_are_checked_too(soma: Soma, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMA_URL", soma.url)
     built = build_memory_event("demo", {"x": 1})

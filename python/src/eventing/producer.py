@@ -54,7 +54,10 @@ def produce_events(events: Iterable[Producible], topic: str | None = None, *, ti
     `DeliveryError.failed` tells the place of each event that was not acknowledged.
     """
     chosen = delivery.current(timeout)
-    records = [_encoded(event, chosen.bytes_max) for event in events]
+    bytes_max = chosen.bytes_max
+    records = [
+        encode(event, bytes_max=bytes_max) if type(event) is dict else _encoded(event, bytes_max) for event in events
+    ]
     if records:
         chosen.send(records, topic, timeout)
     return len(records)

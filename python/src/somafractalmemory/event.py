@@ -53,15 +53,18 @@ _UUID: Final = re.compile(SCHEMA["definitions"]["uuid"]["pattern"].removeprefix(
 _CONTROL: Final = re.compile(_FIELDS["namespace"]["not"]["pattern"])
 _KNOWN: Final = frozenset(_FIELDS)
 _NUMBERS: Final = frozenset((int, float))
+_PLAIN: Final = frozenset((str, int, bool, type(None)))
 _REQUIRED_COUNT: Final = len(SCHEMA["required"])
 _MISSING: Final = object()
 
 _CANONICAL: Final = re.compile(
     rb'\{"event_id":"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}","id":"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",'
     rb'"namespace":"[ !#-\[\]-~]{1,%d}","type":"(?:created|updated)",'
-    rb'"timestamp":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z","payload":' % _NAMESPACE_MAX
+    rb'"timestamp":"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]|(29|30|31))'
+    rb'T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z","payload":' % _NAMESPACE_MAX
 )
-"""How an event begins that needs no second look: every field canonical, the namespace plain ASCII."""
+"""How an event begins that needs no second look: every field canonical, the namespace plain ASCII. A day that not
+every month has is caught."""
 _ORJSON: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 
@@ -128,8 +131,9 @@ def encode(event: Mapping[str, Any], *, bytes_max: int = limits.VALUE_BYTES_DEFA
 def _quick(event: Mapping[str, Any]) -> bytes | None:
     """The value of an event that is plainly right, judged as text; `None` when it takes a closer look.
 
-    A fault that the text cannot show must not pass: a number that is not finite is written as `null`, one beyond the
-    bound with `e308`, and the depth is at most the number of brackets.
+    The text shows every fault of a payload of plain values but U+0000, which needs a backslash. Of other payloads,
+    what it may hide goes on to the close look: a number that is not finite is written as `null`, one beyond the bound
+    with `e308` or `e+308`, and the depth is at most the number of brackets.
     """
     if type(event) is not dict:
         return None
@@ -137,20 +141,24 @@ def _quick(event: Mapping[str, Any]) -> bytes | None:
         value = orjson.dumps(event, option=_ORJSON)
     except TypeError:
         return None
-    if (
-        not _CANONICAL.match(value)
-        or b"null" in value
-        or b"\\u0000" in value
+    head = _CANONICAL.match(value)
+    if head is None or (b"\\" in value and b"\\u0000" in value):
+        return None
+    payload = event["payload"]
+    if not _PLAIN.issuperset(map(type, payload.values()) if type(payload) is dict else (type(payload),)) and (
+        b"null" in value
         or b"e308" in value
+        or b"e+308" in value
         or value.count(b"{") + value.count(b"[") > limits.DEPTH_MAX
     ):
         return None
     if len(event) > _REQUIRED_COUNT and not _has_plain_options(event):
         return None
-    try:
-        datetime.fromisoformat(event["timestamp"][:-1])
-    except ValueError:
-        return None
+    if head.lastindex is not None:
+        try:
+            datetime.fromisoformat(event["timestamp"][:-1])
+        except ValueError:
+            return None
     return value
 
 
@@ -158,10 +166,13 @@ def _has_plain_options(event: dict[str, Any]) -> bool:
     if not _KNOWN.issuperset(event):
         return False
     importance = event.get("importance", 0)
-    if type(importance) not in _NUMBERS or not importance >= 0:
+    if type(importance) not in _NUMBERS or not 0 <= importance <= limits.NUMBER_ABS_MAX:
         return False
     embedding = event.get("embedding", [])
     if type(embedding) is not list or len(embedding) > _EMBEDDING_MAX or not _NUMBERS.issuperset(map(type, embedding)):
+        return False
+    # A number that is not finite, or beyond the bound, makes the sum so too.
+    if not 0 <= sum(map(abs, embedding)) <= limits.NUMBER_ABS_MAX:
         return False
     revision = event.get("model_revision", "-")
     return type(revision) is str and 1 <= len(revision) <= _REVISION_MAX
