@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import jsonschema
 import pytest
 
 import corpus
-from somafractalmemory import derive, errors, event, jsontext
+from somafractalmemory import derive, errors, event, jsontext, limits
 
 EVENTS = corpus.file("events.json")
 DERIVED = corpus.file("derived.json")
@@ -123,3 +124,14 @@ def test_a_record_has_the_id_of_the_corpus(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", DERIVED["restore"], ids=lambda case: case["shown"])
 def test_a_restored_event_has_the_id_of_the_corpus(case: dict[str, Any]) -> None:
     assert derive.restored_event_id(case["shown"]) == case["event_id"]
+
+
+def test_bounds_are_those_of_the_service() -> None:
+    text = (corpus.SCHEMAS.parent / "crates" / "soma-core" / "src" / "limits.rs").read_text("utf-8")
+    found = dict(re.findall(r"pub const (\w+): (?:usize|f64|i64) = ([0-9_e]+(?: << [0-9]+)?);", text))
+    shared = {name for name in vars(limits) if name.isupper()} & set(found)
+    assert len(shared) >= 8
+    for name in shared:
+        number, _, shift = found[name].replace("_", "").partition(" << ")
+        expected = int(number) << int(shift) if shift else float(number)
+        assert getattr(limits, name) == expected, name

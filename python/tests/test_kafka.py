@@ -53,7 +53,7 @@ def messages(kafka: dict[str, str], topic: str, count: int) -> list[Any]:
     try:
         partitions = consumer.list_topics(topic, timeout=WAIT_SECONDS).topics[topic].partitions
         assigned = [confluent_kafka.TopicPartition(topic, number, 0) for number in partitions]
-        ends = {one.partition: consumer.get_watermark_offsets(one, timeout=WAIT_SECONDS)[1] for one in assigned}
+        ends = {one.partition: end_of(consumer, one) for one in assigned}
         assert sum(ends.values()) >= count
         consumer.assign(assigned)
         found: list[Any] = []
@@ -69,6 +69,18 @@ def messages(kafka: dict[str, str], topic: str, count: int) -> list[Any]:
         return found
     finally:
         consumer.close()
+
+
+def end_of(consumer: Any, partition: Any) -> int:
+    """Where a partition ends; a new one may have no leader for a moment."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=WAIT_SECONDS)[1])
+        except confluent_kafka.KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > deadline:
+                raise
+            consumer.poll(0.05)
 
 
 def murmur2(data: bytes) -> int:

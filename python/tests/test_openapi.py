@@ -8,8 +8,10 @@ import pytest
 
 import openapi
 from running import Soma
-from somafractalmemory import Memory, errors
+from somafractalmemory import Memory, build_memory_event, errors, event
 from somafractalmemory.client.shapes import Hit, Record, Step, Written
+from somafractalmemory.delivery.service import ServiceDelivery
+from somafractalmemory.settings import Settings
 
 # Of use to operators, pages and probes; `append` is what `eventing` uses.
 OF_THE_CLIENT = {"remember", "rememberBatch", "get", "replace", "forget", "forgetSelected", "list"}
@@ -41,6 +43,13 @@ def test_every_request_and_answer_is_as_the_document_says(soma: Soma) -> None:
         with pytest.raises(errors.NotFound):
             memory.record(str(uuid.uuid4()))
     assert ledger.seen == OF_THE_CLIENT
+
+
+def test_events_go_as_the_document_says(soma: Soma) -> None:
+    ledger = openapi.Ledger()
+    delivery = ServiceDelivery(Settings({"SOMA_URL": soma.url}), 1 << 20, openapi.Checked(ledger))
+    delivery.send([event.encode(build_memory_event("oa", {"n": n}, importance=n)) for n in range(3)], None, 10.0)
+    assert ledger.seen == {"append"}
 
 
 def test_every_code_of_the_document_has_its_error() -> None:

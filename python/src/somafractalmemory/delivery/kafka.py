@@ -91,12 +91,14 @@ class KafkaDelivery:
             raise errors.DeliveryError(str(error), remedy="check KAFKA_SASL_OAUTHBEARER_*") from error
         except confluent_kafka.KafkaException as error:
             raise errors.BadConfig(f"the Kafka client refuses its settings: {error.args[0].str()}") from error
+        # Beyond that, handing one event over may have to wait for room.
+        self._roomy = int(conf["queue.buffering.max.messages"]) // 2
         self._ready: set[str] = set()
         self._ready_lock = threading.Lock()
         self._ended = threading.Event()
         self._fatal = False
         self._serving = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: deque[threading.Event] = deque(maxlen=1024)
         self._thread: threading.Thread | None = None
 
     def send(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
@@ -121,7 +123,7 @@ class KafkaDelivery:
             done = asyncio.Event()
             on_done = functools.partial(self._wake, loop, done)
             batch = list(left.values())
-            if len(batch) == 1:
+            if len(batch) == 1 and len(self._producer) < self._roomy:
                 waiting = self._hand_over(name, batch, on_done, deadline)
             else:
                 waiting = await asyncio.to_thread(self._hand_over, name, batch, on_done, deadline)

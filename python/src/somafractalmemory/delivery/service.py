@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import httpx
+
 from .. import errors, limits
 from ..http import Request, Service
 from ..settings import Settings
@@ -22,10 +24,10 @@ _ATTEMPTS: Final = 100
 class ServiceDelivery:
     """The connection of this process to the service."""
 
-    def __init__(self, settings: Settings, bytes_max: int) -> None:
+    def __init__(self, settings: Settings, bytes_max: int, transport: httpx.BaseTransport | None = None) -> None:
         self.bytes_max = bytes_max
         service = Service.of(settings.text("SOMA_URL"), settings.secret("SOMA_API_TOKEN"), settings)
-        self._transport = Transport(service, 10.0, _ATTEMPTS, None)
+        self._transport = Transport(service, 10.0, _ATTEMPTS, transport)
 
     def send(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
         if topic is not None:
