@@ -77,8 +77,8 @@ def end_of(consumer: Any, partition: Any) -> int:
     while True:
         try:
             return int(consumer.get_watermark_offsets(partition, timeout=WAIT_SECONDS)[1])
-        except confluent_kafka.KafkaException as error:
-            if not error.args[0].retriable() or time.monotonic() > deadline:
+        except confluent_kafka.KafkaException:
+            if time.monotonic() > deadline:
                 raise
             consumer.poll(0.05)
 

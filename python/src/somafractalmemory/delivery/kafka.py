@@ -35,14 +35,16 @@ _CREATE_SECONDS: Final = 5.0
 _PARTITIONS: Final = 3
 _TOPIC_CONFIG: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
 _HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", b"application/json")]
-_MAY_PASS: Final = frozenset((confluent_kafka.KafkaError._MSG_TIMED_OUT, confluent_kafka.KafkaError._TIMED_OUT))
+_TIMED_OUT: Final = frozenset((confluent_kafka.KafkaError._MSG_TIMED_OUT, confluent_kafka.KafkaError._TIMED_OUT))
+
+_REMEDY: Final = "once the cause is gone, produce the same again: an event takes effect once"
 
 
 class _Waiting:
     """What one call waits for."""
 
     def __init__(self, records: Sequence[Record], on_done: Callable[[], Any]) -> None:
-        self._records = records
+        self.records = records
         # One step of an iterator is atomic, whichever thread takes it.
         self._left = iter(range(len(records) - 1, -1, -1))
         self._on_done = on_done
@@ -65,7 +67,7 @@ class _Waiting:
         if not self._failed:
             return {}
         failed = dict(self._failed)
-        return {index: failed[value] for index, (_, value) in enumerate(self._records) if value in failed}
+        return {index: failed[value] for index, (_, value) in enumerate(self.records) if value in failed}
 
     def _count(self) -> None:
         if next(self._left) == 0:
@@ -104,34 +106,24 @@ class KafkaDelivery:
     def send(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         name = self._named(topic, deadline)
-        left = dict(enumerate(records))
-        while left:
-            done = threading.Event()
-            waiting = self._hand_over(name, list(left.values()), done.set, deadline)
-            self._wait(waiting, done, deadline)
-            if not waiting.is_done:
-                raise self._timed_out(timeout, len(records))
-            left = self._again(left, waiting, deadline)
+        done = threading.Event()
+        waiting = self._hand_over(name, records, done.set, deadline)
+        self._wait(waiting, done, deadline)
+        self._judge(waiting, timeout)
 
     async def asend(self, records: Sequence[Record], topic: str | None, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         name = await asyncio.to_thread(self._named, topic, deadline)
         self._serve_for_asyncio()
-        loop = asyncio.get_running_loop()
-        left = dict(enumerate(records))
-        while left:
-            done = asyncio.Event()
-            on_done = functools.partial(self._wake, loop, done)
-            batch = list(left.values())
-            if len(batch) == 1 and len(self._producer) < self._roomy:
-                waiting = self._hand_over(name, batch, on_done, deadline)
-            else:
-                waiting = await asyncio.to_thread(self._hand_over, name, batch, on_done, deadline)
-            try:
-                await asyncio.wait_for(done.wait(), max(0.0, deadline - time.monotonic()))
-            except asyncio.TimeoutError:
-                raise self._timed_out(timeout, len(records)) from None
-            left = self._again(left, waiting, deadline)
+        done = asyncio.Event()
+        on_done = functools.partial(self._wake, asyncio.get_running_loop(), done)
+        if len(records) == 1 and len(self._producer) < self._roomy:
+            waiting = self._hand_over(name, records, on_done, deadline)
+        else:
+            waiting = await asyncio.to_thread(self._hand_over, name, records, on_done, deadline)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(done.wait(), max(0.0, deadline - time.monotonic()))
+        self._judge(waiting, timeout)
 
     def is_usable(self) -> bool:
         return not self._fatal and not self._ended.is_set()
@@ -219,34 +211,26 @@ class KafkaDelivery:
             return
         waiting.refuse(value, full)
 
-    def _again(self, sent: dict[int, Record], waiting: _Waiting, deadline: float) -> dict[int, Record]:
-        """The events to send once more: those that ran out of the client's time, while the caller's lasts."""
-        places = list(sent)
-        failed = {places[index]: error for index, error in waiting.failed().items()}
+    def _judge(self, waiting: _Waiting, timeout: float) -> None:
+        """Returns if every event was acknowledged."""
+        count = len(waiting.records)
+        if not waiting.is_done:
+            what = "the event was" if count == 1 else f"{count} events were"
+            raise errors.DeliveryTimeout(
+                f"{what} not acknowledged within {timeout:g} seconds, and may still arrive",
+                failed=dict.fromkeys(range(count), "not acknowledged in time"),
+                remedy=_REMEDY,
+            )
+        failed = waiting.failed()
         if not failed:
-            return {}
-        codes = {error.code() if hasattr(error, "code") else None for error in failed.values()}
-        if any(getattr(error, "fatal", bool)() for error in failed.values()):
-            self._fatal = True
-        elif codes <= _MAY_PASS and time.monotonic() < deadline:
-            return {place: sent[place] for place in sorted(failed)}
-        reasons = {place: _reason(failed[place]) for place in sorted(failed)}
-        first = next(iter(reasons.values()))
-        cls = errors.DeliveryTimeout if codes <= _MAY_PASS else errors.DeliveryError
-        raise cls(
-            f"{len(reasons)} of {len(sent)} events were not acknowledged: {first}",
-            failed=reasons,
-            remedy="once the cause is gone, produce the same events again: each takes effect once",
-        )
-
-    @staticmethod
-    def _timed_out(timeout: float, count: int) -> errors.DeliveryTimeout:
-        what = "the event was" if count == 1 else f"{count} events were"
-        return errors.DeliveryTimeout(
-            f"{what} not acknowledged within {timeout:g} seconds, and may still arrive",
-            failed=dict.fromkeys(range(count), "not acknowledged in time"),
-            remedy="produce the same again: an event takes effect once",
-        )
+            return
+        causes = [error for error in failed.values() if isinstance(error, confluent_kafka.KafkaError)]
+        self._fatal = self._fatal or any(error.fatal() for error in causes)
+        late = len(causes) == len(failed) and all(error.code() in _TIMED_OUT for error in causes)
+        reasons = {place: _reason(error) for place, error in failed.items()}
+        cls = errors.DeliveryTimeout if late else errors.DeliveryError
+        what = f"{len(failed)} of {count} events were not acknowledged: {next(iter(reasons.values()))}"
+        raise cls(what, failed=reasons, remedy=_REMEDY)
 
     def _named(self, topic: str | None, deadline: float) -> str:
         name = self._topic if topic is None else kafka_settings.topic(topic)

@@ -44,8 +44,9 @@ PRODUCER: Final[dict[str, Any]] = {
     "partitioner": "murmur2_random",
     "compression.type": "lz4",
     "queue.buffering.max.messages": 1_000_000,
-    # So that an event whose producer was told of a failure does not turn up much later.
-    "message.timeout.ms": 10_000,
+    # So that an event whose producer was told of a failure does not turn up much later. The client keeps the order of
+    # events while it tries again, which nobody above it could.
+    "message.timeout.ms": 60_000,
 }
 
 
