@@ -57,7 +57,7 @@ def test_the_notebook_is_stored_without_answers() -> None:
     assert not [cell for cell in notebook.cells if cell.get("outputs") or cell.get("execution_count")]
 
 
-@pytest.mark.parametrize("document", ["docs/python.md", "python/README.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/python.md", "python/README.md"])
 def test_the_code_of_a_document_runs(document: str, soma: Soma, tmp_path: Path) -> None:
     """The blocks of Python, in their order, as one program."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / document).read_text("utf-8"), re.DOTALL | re.MULTILINE)

@@ -234,12 +234,12 @@ class _Reader:
                 raise self._broken()
             key = self._string()
             _check_text(key, "an object key")
-            if self._space() != ":":
-                raise self._broken()
-            self.at += 1
             try:
                 if key in found:
                     raise _FaultError(errors.DuplicateKey, f"an object has the key {shown(key)} twice")
+                if self._space() != ":":
+                    raise self._broken()
+                self.at += 1
                 found[key] = self._value(level + 1)
             except _FaultError as fault:
                 fault.path.append(key)
