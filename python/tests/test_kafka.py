@@ -18,6 +18,7 @@ from typing import Any
 import confluent_kafka
 import pytest
 from confluent_kafka import admin
+from opentelemetry.sdk.trace import TracerProvider
 
 from eventing.producer import DeliveryError, DeliveryTimeout, build_memory_event, close, produce_event, produce_events
 from somafractalmemory import errors
@@ -109,6 +110,13 @@ def test_a_record_is_as_the_contract_says(kafka: dict[str, str], plain: dict[str
         assert value == events[value["payload"]["n"]]
         assert message.headers() == [("content-type", b"application/json")]
         assert message.partition() == murmur2(message.key()) % 3
+
+
+def test_a_record_tells_the_trace_that_it_belongs_to(kafka: dict[str, str], plain: dict[str, str], topic: str) -> None:
+    with TracerProvider().get_tracer("test").start_as_current_span("work") as span:
+        produce_event(build_memory_event("demo", {}))
+    (message,) = messages(kafka, topic, 1)
+    assert dict(message.headers())["traceparent"].decode().split("-")[1] == f"{span.get_span_context().trace_id:032x}"
 
 
 def test_a_missing_topic_is_created_to_last(kafka: dict[str, str], plain: dict[str, str], topic: str) -> None:

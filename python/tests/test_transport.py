@@ -7,6 +7,7 @@ import pickle
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from somafractalmemory import Memory, errors
 from somafractalmemory.http import Service
@@ -99,6 +100,18 @@ def test_more_writes_than_one_request_can_name_are_waited_for_in_parts() -> None
     waits = [request.url.params["after"].split(",") for request in script.requests[150:]]
     assert [len(part) for part in waits] == [64, 64, 22]
     assert sorted(one for part in waits for one in part) == sorted(f"p1A{n}" for n in range(150))
+
+
+def test_a_write_tells_the_trace_that_it_belongs_to() -> None:
+    script = Script(*(httpx.Response(201, json=WRITTEN) for _ in range(2)))
+    memory = client(script)
+    memory.remember("x")
+    with TracerProvider().get_tracer("test").start_as_current_span("work") as span:
+        memory.remember("y")
+    context = span.get_span_context()
+    told = [request.headers.get("traceparent") for request in script.requests]
+    flags = f"{int(context.trace_flags):02x}"
+    assert told == [None, f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags}"]
 
 
 def test_an_answer_that_is_no_problem_document_is_an_error_all_the_same() -> None:

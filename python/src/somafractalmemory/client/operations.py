@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from .. import errors, jsontext, limits
 from ..http import Answer, Request
+from ..tracing import traceparent
 from ..transport import Operation
 from . import filters as conditions
 from . import shapes
@@ -77,6 +78,8 @@ class Operations:
         headers = {"idempotency-key": key or secrets.token_hex(16)}
         if body is not None:
             headers["content-type"] = "application/json"
+        if trace := traceparent():
+            headers["traceparent"] = trace
         answer: Answer = yield Request(method, path, given, body, headers=headers)
         self._positions.note(answer.body.get("position"))
         return answer

@@ -24,6 +24,7 @@ from confluent_kafka import admin
 
 from .. import errors
 from ..settings import Settings
+from ..tracing import traceparent
 from . import Record, kafka_settings
 from .oauth import TokenRefusedError
 
@@ -34,7 +35,7 @@ _SERVED_AT_ONCE: Final = 1000
 _CREATE_SECONDS: Final = 5.0
 _PARTITIONS: Final = 3
 _TOPIC_CONFIG: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
-_HEADERS: Final[list[tuple[str, str | bytes | None]]] = [("content-type", b"application/json")]
+_Headers = list[tuple[str, str | bytes | None]]
 _TIMED_OUT: Final = frozenset((confluent_kafka.KafkaError._MSG_TIMED_OUT, confluent_kafka.KafkaError._TIMED_OUT))
 
 _REMEDY: Final = "once the cause is gone, produce the same again: an event takes effect once"
@@ -185,7 +186,7 @@ class KafkaDelivery:
     ) -> _Waiting:
         """Gives events to the client; what it does not take in time is reported as failed."""
         waiting = _Waiting(records, on_done)
-        produce, report, headers = self._producer.produce, waiting.report, _HEADERS
+        produce, report, headers = self._producer.produce, waiting.report, _headers()
         for index, (key, value) in enumerate(records, 1):
             try:
                 produce(topic, value, key, on_delivery=report, headers=headers)
@@ -203,7 +204,7 @@ class KafkaDelivery:
         while time.monotonic() < deadline:
             self._producer.poll(_FULL_SECONDS)
             try:
-                self._producer.produce(topic, value, key, on_delivery=waiting.report, headers=_HEADERS)
+                self._producer.produce(topic, value, key, on_delivery=waiting.report, headers=_headers())
             except BufferError:
                 continue
             except confluent_kafka.KafkaException as error:
@@ -257,6 +258,12 @@ class KafkaDelivery:
         except (TimeoutError, concurrent.futures.TimeoutError):
             return
         self._ready.add(name)
+
+
+def _headers() -> _Headers:
+    headers: _Headers = [("content-type", b"application/json")]
+    trace = traceparent()
+    return [*headers, ("traceparent", trace)] if trace else headers
 
 
 def _reason(error: Any) -> str:

@@ -15,6 +15,7 @@ import httpx
 from .. import errors, limits
 from ..http import Request, Service
 from ..settings import Settings
+from ..tracing import traceparent
 from ..transport import Transport
 from . import Record
 
@@ -34,11 +35,11 @@ class ServiceDelivery:
             what = "a topic is named, and events go to the service, which has one log"
             raise errors.BadConfig(what, field="KAFKA_BOOTSTRAP_SERVERS", remedy="set it, or name no topic")
         deadline = time.monotonic() + timeout
+        trace = traceparent()
+        headers = {"content-type": "application/x-ndjson", **({"traceparent": trace} if trace else {})}
         refused: dict[int, errors.SomaError] = {}
         for first, part in _parts(records):
-            request = Request(
-                "POST", "/v1/events", lines=b"\n".join(part), headers={"content-type": "application/x-ndjson"}
-            )
+            request = Request("POST", "/v1/events", lines=b"\n".join(part), headers=headers)
             try:
                 answer = self._transport.call(request, max(0.001, deadline - time.monotonic()))
             except errors.Unavailable as error:
