@@ -253,7 +253,12 @@ def test_a_wrong_password_is_an_error_within_the_bound(
         produce_event(build_memory_event("demo", {}), timeout=2.0)
 
 
-def test_a_broker_that_is_away_is_told_within_the_bound(kafka: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_away_is_told_within_the_bound(
+    kafka: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         use(monkeypatch, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{closed.getsockname()[1]}")
@@ -264,6 +269,11 @@ def test_a_broker_that_is_away_is_told_within_the_bound(kafka: dict[str, str], m
         assert isinstance(told.value, TimeoutError)
         assert list(told.value.failed) == [0]
         close(0.0)
+    # The log tells it once, and nothing is printed.
+    told_by_log = [record.message for record in caplog.records if record.name == "somafractalmemory.kafka"]
+    assert ["refused" in message for message in told_by_log] == [True, False]
+    assert "1 events were not acknowledged" in told_by_log[1]
+    assert capfd.readouterr().err == ""
 
 
 def test_ten_thousand_events_of_eight_threads_are_all_there_once(

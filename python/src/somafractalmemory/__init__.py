@@ -6,6 +6,8 @@ events to Kafka, or to the service where there is none.
 
 from __future__ import annotations
 
+import logging
+
 from . import errors
 from .__about__ import __version__
 from .client import AsyncMemory, Hit, Memory, Record, Written
@@ -25,3 +27,6 @@ __all__ = [
     "build_memory_event",
     "errors",
 ]
+
+# Whether anything is shown is for the program to decide, not for a library.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -33,6 +33,7 @@ _POLL_SECONDS: Final = 0.2
 _FULL_SECONDS: Final = 0.005
 _SERVED_AT_ONCE: Final = 1000
 _CREATE_SECONDS: Final = 5.0
+_QUIET_SECONDS: Final = 30.0
 _PARTITIONS: Final = 3
 _TOPIC_CONFIG: Final = {"retention.ms": "-1", "cleanup.policy": "delete"}
 _Headers = list[tuple[str, str | bytes | None]]
@@ -85,6 +86,7 @@ class KafkaDelivery:
         self._topic = kafka_settings.events_topic(settings)
         self._creates = settings.switch("KAFKA_CREATE_TOPICS") is not False
         bounds = {"message.max.bytes": bytes_max + 65_536}
+        self._quiet_until = 0.0
         conf = {**kafka_settings.PRODUCER, **bounds, **further, **self._connection, "error_cb": self._on_error}
         try:
             if tokens is not None:
@@ -179,7 +181,11 @@ class KafkaDelivery:
     def _on_error(self, error: Any) -> None:
         if error.fatal():
             self._fatal = True
-        _LOG.warning("the Kafka client reports: %s", error.str())
+        # A broker that is away is reported at every attempt to reach it: one line tells as much.
+        now = time.monotonic()
+        if error.fatal() or now >= self._quiet_until:
+            self._quiet_until = now + _QUIET_SECONDS
+            _LOG.warning("the Kafka client reports: %s", error.str())
 
     def _hand_over(
         self, topic: str, records: Sequence[Record], on_done: Callable[[], Any], deadline: float
@@ -243,7 +249,7 @@ class KafkaDelivery:
 
     def _create(self, name: str, seconds: float) -> None:
         # Whether the topic can be used is for the delivery to find out.
-        client = admin.AdminClient(self._connection, logger=_LOG)
+        client = admin.AdminClient({**self._connection, "log_level": kafka_settings.LOG_LEVEL}, logger=_LOG)
         wanted = admin.NewTopic(  # type: ignore[attr-defined]
             name, num_partitions=_PARTITIONS, replication_factor=-1, config=dict(_TOPIC_CONFIG)
         )

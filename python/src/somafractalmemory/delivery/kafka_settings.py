@@ -39,10 +39,13 @@ _REFUSED: Final = {
     "ssl.key.password": "KAFKA_SSL_KEY_PASSWORD says it",
     "delivery.report.only.error": "success is waited for",
 }
+LOG_LEVEL: Final = 2
+"""Only what is critical: errors are reported another way, once and not at every attempt."""
 PRODUCER: Final[dict[str, Any]] = {
     "enable.idempotence": True,
     "partitioner": "murmur2_random",
     "compression.type": "lz4",
+    "log_level": LOG_LEVEL,
     "queue.buffering.max.messages": 1_000_000,
     # So that an event whose producer was told of a failure does not turn up much later. The client keeps the order of
     # events while it tries again, which nobody above it could.
