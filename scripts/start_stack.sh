@@ -176,6 +176,16 @@ address() {
     echo "localhost:${port##*:}"
 }
 
+# A setting of PostgreSQL: from the shell, from `.env`, or the default of docker-compose.yml.
+setting() {
+    local value="${!1:-}"
+    if [[ -z "$value" && -r .env ]]; then
+        value="$(sed -n "s/^$1=//p" .env | tail -n 1)"
+        value="${value//[\"\']/}"
+    fi
+    echo "${value:-soma}"
+}
+
 # say NAME NAME-IN-TESTS VALUE
 say() {
     if [[ "$mode" == test ]]; then echo "export $2=$3"; else echo "export $1=$3"; fi
@@ -188,9 +198,9 @@ for service in "${running[@]}"; do
         kafka) say KAFKA_BOOTSTRAP_SERVERS SOMA_TEST_KAFKA "$(address kafka 29092)" ;;
         redpanda) say KAFKA_BOOTSTRAP_SERVERS SOMA_TEST_KAFKA "$(address redpanda 9092)" ;;
         postgres)
-            login="${POSTGRES_USER:-soma}:${POSTGRES_PASSWORD:-soma}"
+            login="$(setting POSTGRES_USER):$(setting POSTGRES_PASSWORD)"
             say POSTGRES_URL SOMA_TEST_POSTGRES_URL \
-                "postgresql://$login@$(address postgres 5432)/${POSTGRES_DB:-soma}"
+                "postgresql://$login@$(address postgres 5432)/$(setting POSTGRES_DB)"
             ;;
         qdrant) say QDRANT_URL SOMA_TEST_QDRANT_URL "http://$(address qdrant 6334)" ;;
         apicurio)
