@@ -241,7 +241,7 @@ def _():
 
 def blocks(text):
     """The fenced blocks of a document: their mark, their text."""
-    return re.findall(r"^```([^\n]*)\n(.*?)^```$", text, re.M | re.S)
+    return re.findall(r"^ *```([^\n`]+)\n(.*?)^ *```$", text, re.M | re.S)
 
 
 @check("every command block of the guide is run by a test or says that it needs Docker")
@@ -255,7 +255,8 @@ def _():
         if mark.startswith("sh"):
             done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
             assert done.returncode == 0, f"{done.stderr}\n{text}"
-        assert mark != "sh" or not re.search(r"\b(docker|podman|helm|kubectl)\b", text), f"a tested block needs Docker:\n{text}"
+        engine = re.search(r"\b(docker (?!compose)|podman|helm|kubectl|--scale|docker-compose)", text)
+        assert mark != "sh" or not engine, f"a tested block needs an engine:\n{text}"
 
 
 @check("what the guide's blocks for Docker name is there")
