@@ -24,7 +24,9 @@ ENV = {
     "TMPDIR": str(engine.DIR / "tmp"),
 }
 # Where the guide says `localhost`, and what it must answer: a text that the block holds, and patterns of the answer.
-HERE = [("localhost:9595", API[7:]), ("localhost:8001", METRICS[7:]), ("localhost:9092", engine.KAFKA), ("localhost:8081", engine.REGISTRY)]
+HERE = [("localhost:9595", API[7:]), ("localhost:8001", METRICS[7:]), ("localhost:9092", engine.KAFKA), ("localhost:8081", engine.REGISTRY),
+        ("broker.example.com:9094", f"127.0.0.1:{os.environ['SOMA_KAFKA_SASL_SSL_PORT']}"),
+        ("deploy/certs/ca.pem", f"{os.environ['SOMA_SERVICES_DIR']}/kafka/tls/ca.pem")]
 EXPECTED = [
     ("produce_event", [r"published [0-9a-f-]{36}"]),
     ("the ladder is in the shed", [r'"stored": ?true']),
@@ -40,6 +42,7 @@ EXPECTED = [
     ("from positions", [r"memory"]),
     ("start_stack.sh evented_enterprise", [r"healthy: kafka kafka-topics", rf"export KAFKA_BOOTSTRAP_SERVERS=localhost:{engine.KAFKA.split(':')[1]}"]),
     ("docker-compose.dev.yml", [r'"memory\.events-value"']),
+    ("SASL_SSL", [r"published over TLS"]),
     ("EVENTING_ENABLED=false", [r"false"]),
     ("the rope is in the boat", [r'"stored": ?true', r'"hits".*the rope is in the boat']),
     ('"eventing_enabled": ?true', [r"the rope is in the boat"]),
@@ -116,9 +119,11 @@ def after(text):
     """What the guide promises beyond the answer of a block."""
     if "produce_event" in text:
         until("the event of the Python package is recalled", lambda: "the lamp is in the attic" in recalled("where is the lamp?"))
-    if "the ladder" in text:
+    if "SASL_SSL" in text:
+        until("what came over TLS is recalled", lambda: "the letter came by a safe road" in recalled("which road did the letter come by?"))
+    if "EVENTING_ENABLED=false" in text:
         written["before"] = len(events())
-        assert written["before"] == 2, f"{written['before']} events in the topic"
+        assert written["before"] == 3, f"{written['before']} events in the topic"
     if "the rope is in the boat" in text:
         assert len(events()) == written["before"], "eventing is off and the topic grew"
         rows = records("select count(*) from memories where payload::text like '%rope%'")
@@ -154,7 +159,7 @@ def main():
             passed += 1
         assert not expected, f"the guide lacks the block with: {expected[0][0]}"
         rows, points = records("select count(*) from memories where namespace = 'demo'"), get(f"{API}/v1/points?limit=100")["items"]
-        assert rows == [[3]] and len(points) == 3, f"{rows} records, {len(points)} points"
+        assert rows == [[4]] and len(points) == 4, f"{rows} records, {len(points)} points"
         for name in ("somafractalmemory_kube", "api"):
             engine.stop(name)
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
@@ -164,7 +169,7 @@ def main():
             if log.exists():
                 print(f"━━ the last lines of {name}\n" + "\n".join(log.read_text().splitlines()[-25:]))
         sys.exit(1)
-    print(f"\nthe {passed} tested blocks of docs/operations/kafka.md work; 3 memories, each once in log, records and index")
+    print(f"\nthe {passed} tested blocks of docs/operations/kafka.md work; 4 memories, each once in log, records and index")
 
 
 main()
