@@ -255,7 +255,7 @@ def _():
         if mark.startswith("sh"):
             done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
             assert done.returncode == 0, f"{done.stderr}\n{text}"
-        engine = re.search(r"\b(docker (?!compose)|podman|helm|kubectl|--scale|docker-compose)", text)
+        engine = re.search(r"\b(docker (?!compose)|podman|helm|kubectl|--scale|docker-compose )", text)
         assert mark != "sh" or not engine, f"a tested block needs an engine:\n{text}"
 
 
