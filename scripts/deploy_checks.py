@@ -230,6 +230,15 @@ def _():
     assert ignored[1] == "*" and needed <= {line[1:] for line in ignored if line.startswith("!")}, ignored
 
 
+@check("the binary has the commands that image, compose and chart start")
+def _():
+    roles = [service["command"][1:] for service in compose()["services"].values() if (service.get("command") or [""])[0] == "soma"]
+    chart = yaml.safe_load(read("deploy/helm/soma/values.yaml"))["migration"]["args"]
+    for words in (*roles, chart, ["up"], ["health"]):
+        done = subprocess.run([SOMA, *words, "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"soma {' '.join(words)}: {done.stderr}"
+
+
 @check("the system libraries that the binary needs are in the image")
 def _():
     done = subprocess.run(["ldd", SOMA], capture_output=True, text=True, check=True)
