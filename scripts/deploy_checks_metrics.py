@@ -58,7 +58,7 @@ def call(port, path, body=None, **parameters):
         return error.code, error.read().decode()
 
 
-def until(what, holds, seconds=60):
+def until(what, holds, seconds=120):
     """Asks until it holds, bounded."""
     end = time.monotonic() + seconds
     while True:

@@ -45,7 +45,7 @@ def main():
     try:
         probe = [word.replace("localhost:9092", f"127.0.0.1:{inside}") for word in service["healthcheck"]["test"][1:]]
         probe = [word.replace("/opt/kafka/bin", str(engine.kafka_bin())) for word in probe]
-        end = time.monotonic() + 90
+        end = time.monotonic() + 240
         while True:
             asked = subprocess.run(probe, capture_output=True, text=True, timeout=60)
             if asked.returncode == 0:

@@ -51,7 +51,7 @@ EXPECTED = [
 ]
 
 
-def until(what, holds, seconds=60):
+def until(what, holds, seconds=120):
     """Waits for it, bounded."""
     end = time.monotonic() + seconds
     while True:
