@@ -35,6 +35,7 @@ mod row;
 mod schema;
 mod settings;
 mod staging;
+mod thread;
 mod tls;
 
 use std::sync::Arc;

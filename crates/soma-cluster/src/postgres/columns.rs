@@ -4,11 +4,9 @@ use std::sync::LazyLock;
 
 use soma_core::error::Result;
 use soma_core::fold::{Change, Entry};
-use soma_core::ids::Timestamp;
-use soma_core::turn::{Occurred, Turn};
+use soma_core::thread::{Placed, TurnKey};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::row::{Cooked, Jsonb, Moment, integer};
 
@@ -49,11 +47,9 @@ const STATES: &[Column] = &[
     ("payload", "jsonb"),
     ("embedding", "text"),
     ("thread", "text"),
-    ("thread_hash", "bigint"),
     ("seq", "double precision"),
     ("occurred_at", "timestamptz"),
     ("actor", "text"),
-    ("actor_hash", "bigint"),
     // Not a column: the rev under which the row was read.
     ("expected", "bigint"),
 ];
@@ -100,25 +96,32 @@ fn unnested(columns: &[Column]) -> String {
 /// A change and the contents of its state and rows, spelled.
 pub(super) struct Spelled<'a> {
     pub(super) change: &'a Change,
+    /// The rev under which the memory's row was read; `None` when there was none.
+    stored: Option<u64>,
     content: Option<Cooked>,
     /// `None` for a row that has the content of the state.
     rows: Vec<Option<Cooked>>,
 }
 
 impl<'a> Spelled<'a> {
-    pub(super) fn new(change: &'a Change) -> Result<Self> {
+    pub(super) fn new(change: &'a Change, stored: Option<u64>) -> Result<Self> {
         let content = change.state.content.as_ref().map(Cooked::new).transpose()?;
         let row = |entry: &Entry| {
             let own = entry.event.content.as_ref().filter(|_| !shows(change, entry));
             own.map(Cooked::new).transpose()
         };
         let rows = change.rows.iter().map(row).collect::<Result<_>>()?;
-        Ok(Self { change, content, rows })
+        Ok(Self { change, stored, content, rows })
     }
 
-    /// Whether the memory has no row yet: a stored one has a rev.
+    /// Whether the memory has no row yet.
     pub(super) const fn is_first(&self) -> bool {
-        self.change.state.rev == 0
+        self.stored.is_none()
+    }
+
+    /// Under which rev it is written when this one was drawn: what readers see no difference of keeps its own.
+    pub(super) fn rev(&self, drawn: u64) -> u64 {
+        self.stored.filter(|_| !self.change.visible).unwrap_or(drawn)
     }
 }
 
@@ -243,9 +246,8 @@ impl<'a> States<'a> {
         self.effective.push(Moment(state.effective));
         self.rev.push(integer(rev)?);
         self.contents.push(spelled.content.as_ref());
-        let turn = state.content.as_ref().map(|content| Turn::of(&content.payload));
-        self.turns.push(turn.unwrap_or_default(), state.updated_at);
-        self.expected.push(integer(state.rev)?);
+        self.turns.push(Placed::of(state));
+        self.expected.push(integer(spelled.stored.unwrap_or(0))?);
         Ok(())
     }
 
@@ -258,7 +260,7 @@ impl<'a> States<'a> {
         let Self { id, namespace, kind, created_at, updated_at, event_id, version, log, partition, .. } = self;
         let Self { offset, effective, rev, contents, turns, .. } = self;
         let Contents { importance, model_revision, payload, embedding } = contents;
-        let Turns { thread, thread_hash, seq, occurred_at, actor, actor_hash } = turns;
+        let Turns { thread, seq, occurred_at, actor } = turns;
         vec![
             id,
             namespace,
@@ -277,11 +279,9 @@ impl<'a> States<'a> {
             payload,
             embedding,
             thread,
-            thread_hash,
             seq,
             occurred_at,
             actor,
-            actor_hash,
         ]
     }
 
@@ -293,34 +293,26 @@ impl<'a> States<'a> {
     }
 }
 
-/// What payloads say about themselves.
+/// Places in conversations.
 #[derive(Default)]
 struct Turns {
     thread: Vec<Option<String>>,
-    thread_hash: Vec<Option<i64>>,
     seq: Vec<Option<f64>>,
     occurred_at: Vec<Option<Moment>>,
     actor: Vec<Option<String>>,
-    actor_hash: Vec<Option<i64>>,
 }
 
 impl Turns {
-    fn push(&mut self, turn: Turn, event_time: Timestamp) {
-        let Turn { thread, actor, seq, occurred, .. } = turn;
-        let occurred = match occurred {
-            Some(Occurred::At { moment, .. }) => moment,
-            Some(Occurred::Words(_)) | None => event_time,
-        };
-        self.thread_hash.push(thread.as_deref().map(name_hash));
-        self.seq.push(seq.filter(|_| thread.is_some()));
-        self.occurred_at.push(thread.is_some().then_some(Moment(occurred)));
+    fn push(&mut self, placed: Option<Placed>) {
+        self.seq.push(placed.as_ref().map(|placed| seq(&placed.key)));
+        self.occurred_at.push(placed.as_ref().map(|placed| Moment(placed.key.occurred_at)));
+        let (thread, actor) = placed.map_or((None, None), |placed| (Some(placed.thread.name), placed.actor));
         self.thread.push(thread);
-        self.actor_hash.push(actor.as_deref().map(name_hash));
         self.actor.push(actor);
     }
 }
 
-/// By which a name of any length is found in an index, whose entries are short.
-pub(super) fn name_hash(name: &str) -> i64 {
-    xxh3_64(name.as_bytes()).cast_signed()
+/// The column of a place.
+pub(super) fn seq(key: &TurnKey) -> f64 {
+    key.seq.unwrap_or(f64::INFINITY)
 }

@@ -1,7 +1,7 @@
 //! The rows of `positions`: claims, fences, and how far each projector has come.
 
 use soma_core::error::{Code, Error, Result};
-use soma_core::ids::{EventId, LogId, Offset, Partition, Timestamp};
+use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use soma_core::store::{Advance, Claim, Claimed, LastEvent, PositionRow, ProjectorName};
 use tokio_postgres::Row;
 
@@ -73,9 +73,28 @@ pub(super) async fn claim(
         None => None,
     };
     let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: cells.count(2)? };
-    let claimed = Claimed { claim, next: cells.count(0)?, indexed: cells.count(1)?, last };
-    end_stragglers(lease, schema, &claimed.claim).await?;
-    Ok(claimed)
+    let (next, indexed) = (cells.count(0)?, cells.count(1)?);
+    end_stragglers(lease, schema, &claim).await?;
+    let rewritten = rewritten(lease, &claim).await?;
+    Ok(Claimed { claim, next, indexed, last, rewritten })
+}
+
+/// All that is noted for a partition, ascending.
+async fn rewritten(lease: &Lease, claim: &Claim) -> Done<Vec<MemoryId>> {
+    let sql = "SELECT DISTINCT unnest(ids) AS id FROM rewritten
+               WHERE projector = $1 AND log = $2 AND partition = $3 ORDER BY id";
+    let Key { projector, log, partition } = Key::of(claim);
+    let rows = lease.rows("read what was rewritten", sql, &[&projector, &log, &partition]).await?;
+    Ok(rows.iter().map(|row| MemoryId(row.get(0))).collect())
+}
+
+/// Notes whose points a batch rewrites beside those that it names.
+pub(super) async fn note_rewritten(lease: &Lease, claim: &Claim, ids: &[MemoryId], next: Offset) -> Done<()> {
+    let sql = "INSERT INTO rewritten (projector, log, partition, next, ids) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (projector, log, partition, next) DO UPDATE SET ids = rewritten.ids || excluded.ids";
+    let Key { projector, log, partition } = Key::of(claim);
+    let (next, ids) = (integer(next)?, ids.iter().map(|id| id.0).collect::<Vec<_>>());
+    lease.execute("note what is rewritten", sql, &[&projector, &log, &partition, &next, &ids]).await.map(drop)
 }
 
 /// Ends the session that holds the partition's lock, while the claim is the latest: its own successor
@@ -145,14 +164,17 @@ pub(super) async fn advance(lease: &Lease, claim: &Claim, advance: &Advance, not
     if lease.rows("move a position", sql, parameters).await?.len() == 1 { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
-/// Moves `indexed` forward under a claim.
+/// Moves `indexed` forward under a claim, and forgets what was noted up to there.
 pub(super) async fn mark_indexed(lease: &Lease, claim: &Claim, indexed: Offset) -> Done<()> {
-    let sql = "UPDATE positions SET indexed = greatest(indexed, least($5, next))
-               WHERE projector = $1 AND log = $2 AND partition = $3 AND epoch = $4";
+    let sql = "WITH marked AS (UPDATE positions SET indexed = greatest(indexed, least($5, next))
+                   WHERE projector = $1 AND log = $2 AND partition = $3 AND epoch = $4 RETURNING indexed),
+               forgotten AS (DELETE FROM rewritten r USING marked m
+                   WHERE r.projector = $1 AND r.log = $2 AND r.partition = $3 AND r.next <= m.indexed)
+               SELECT FROM marked";
     let Key { projector, log, partition } = Key::of(claim);
     let (epoch, indexed) = (integer(claim.epoch)?, integer(indexed)?);
-    let changed = lease.execute("mark what is indexed", sql, &[&projector, &log, &partition, &epoch, &indexed]).await?;
-    if changed == 1 { Ok(()) } else { Err(fenced(claim).into()) }
+    let marked = lease.rows("mark what is indexed", sql, &[&projector, &log, &partition, &epoch, &indexed]).await?;
+    if marked.len() == 1 { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
 pub(super) async fn forget_indexed(lease: &Lease, projector: &ProjectorName) -> Done<()> {

@@ -8,12 +8,13 @@ use soma_core::fold::State;
 use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::Memory;
 use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
+use soma_core::thread::{Thread, TurnKey};
 use soma_core::{json, limits};
 use uuid::Uuid;
 
 use super::link::{Failure, Lease};
 use super::row::{self, Cells, STATE};
-use super::{Records, list, load};
+use super::{Records, list, load, thread};
 
 /// Rows that are read at once: each may be as large as an event.
 const CHUNK: usize = 128;
@@ -33,6 +34,16 @@ impl Reading for Records {
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<State>> {
         let lease = self.shared.link.reader().await?;
         Ok(scan(&lease, after, limit).await?)
+    }
+
+    async fn turns(&self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        let lease = self.shared.link.reader().await?;
+        Ok(thread::turns(&lease, thread, around, reach).await?)
+    }
+
+    async fn actors(&self, namespaces: &[Namespace], limit: usize) -> Result<Vec<String>> {
+        let lease = self.shared.link.reader().await?;
+        Ok(thread::actors(&lease, namespaces, limit).await?)
     }
 
     async fn histories(&self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Mark>>> {

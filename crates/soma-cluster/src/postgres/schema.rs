@@ -5,6 +5,7 @@
 
 use soma_core::ids::{LogId, Partition};
 use soma_core::store::ProjectorName;
+use soma_core::thread::Thread;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// One schema.
@@ -39,6 +40,16 @@ impl Schema {
     /// The lock under which a partition changes hands.
     pub(super) fn claim_lock(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> i64 {
         self.key(&["claim", projector.as_str(), log.as_str(), &partition.to_string()])
+    }
+
+    /// The lock that stands for all threads: shared by those who lock some, alone for those who lock many.
+    pub(super) fn threads_lock(&self) -> i64 {
+        self.key(&["threads"])
+    }
+
+    /// The lock of one thread.
+    pub(super) fn thread_lock(&self, thread: &Thread) -> i64 {
+        self.key(&["thread", thread.namespace.as_str(), &thread.name])
     }
 
     /// 64 bits; parts cannot contain the separator.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use soma_core::error::{Code, Error, Result};
-use soma_core::event::EventType;
-use soma_core::fold::{Change, Entry};
+use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use soma_core::store::{Advance, Claim, Claimed, Loaded, Projecting, ProjectorName, Staging};
+use soma_core::thread::{Thread, TurnKey};
 
 use super::apply::{self, Before, Befores};
 use super::link::{Failure, Lease};
 use super::progress::{self, Moved};
-use super::{Records, Shared, load, position};
+use super::{Records, Shared, load, position, thread};
 
 #[async_trait]
 impl Projecting for Records {
@@ -100,17 +100,29 @@ impl Staging for Open {
     async fn load(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<Loaded> {
         let loaded = load::load(self.lease()?, ids, events).await;
         let loaded = self.settle(loaded).await?;
-        let before = |state: &soma_core::fold::State| Before {
-            live: state.is_live(),
-            deleted: state.kind == EventType::Deleted,
-        };
-        self.befores.extend(loaded.states.values().map(|state| (state.id, before(state))));
+        let before = |id| loaded.states.get(id).map(|state| Before::of(state, state.rev));
+        self.befores.extend(ids.iter().map(|id| (*id, before(id))));
         Ok(loaded)
     }
 
     async fn entries(&mut self, ids: &[MemoryId]) -> Result<HashMap<MemoryId, Vec<Entry>>> {
         let entries = load::entries(self.lease()?, ids).await;
         self.settle(entries).await
+    }
+
+    async fn lock_threads(&mut self, threads: &[Thread]) -> Result<()> {
+        let locked = thread::lock(self.lease()?, &self.shared.schema, threads).await;
+        self.settle(locked).await
+    }
+
+    async fn turns(&mut self, thread: &Thread, around: &[TurnKey], reach: usize) -> Result<Vec<State>> {
+        let turns = thread::turns(self.lease()?, thread, around, reach).await;
+        self.settle(turns).await
+    }
+
+    async fn note_rewritten(&mut self, ids: &[MemoryId], next: Offset) -> Result<()> {
+        let noted = position::note_rewritten(self.lease()?, &self.claim, ids, next).await;
+        self.settle(noted).await
     }
 
     async fn stage(&mut self, changes: &[Change]) -> Result<u64> {

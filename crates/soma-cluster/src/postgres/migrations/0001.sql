@@ -24,18 +24,17 @@ CREATE TABLE memories (
     model_revision text COLLATE "C",
     payload jsonb,
     embedding double precision[],
-    -- What the payload says about itself, for live memories. Names of any length are found by their hashes.
+    -- The place of a live turn in its conversation; NULL for everything else. A turn without a place of
+    -- its own has an infinite one, so that places compare as rows do.
     thread text COLLATE "C",
-    thread_hash bigint,
     seq double precision,
     occurred_at timestamptz,
-    actor text COLLATE "C",
-    actor_hash bigint
+    actor text COLLATE "C"
 );
 CREATE INDEX memories_time ON memories (namespace, updated_at DESC, id) WHERE payload IS NOT NULL;
 CREATE INDEX memories_importance ON memories (namespace, importance DESC NULLS LAST, id) WHERE payload IS NOT NULL;
-CREATE INDEX memories_thread ON memories (namespace, thread_hash, seq, occurred_at, id) WHERE thread IS NOT NULL;
-CREATE INDEX memories_actor ON memories (namespace, actor_hash) WHERE actor IS NOT NULL;
+CREATE INDEX memories_thread ON memories (namespace, thread, seq, occurred_at, id) WHERE thread IS NOT NULL;
+CREATE INDEX memories_actor ON memories (namespace, actor) WHERE actor IS NOT NULL;
 
 CREATE TABLE memory_events (
     event_id uuid PRIMARY KEY,
@@ -70,6 +69,17 @@ CREATE TABLE positions (
     epoch bigint NOT NULL,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (projector, log, partition)
+);
+
+-- The points that a batch rewrote beside those of the memories that it names, until the index is durable
+-- up to the end of that batch.
+CREATE TABLE rewritten (
+    projector text COLLATE "C" NOT NULL,
+    log text COLLATE "C" NOT NULL,
+    partition bigint NOT NULL,
+    next bigint NOT NULL,
+    ids uuid[] NOT NULL,
+    PRIMARY KEY (projector, log, partition, next)
 );
 
 -- What each partition has added to the counts: so no two projectors wait for each other. The sums are

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use soma_core::error::Code;
 use soma_core::projector::verdict::{self, Verdict};
 use soma_core::store::{Counts, Projecting, Reading};
-use soma_core::testing::sample::{deleted, event_id, memory_id, updated};
+use soma_core::testing::sample::{deleted, event_id, memory_id, namespace, updated};
+use soma_core::thread::Thread;
 
 use super::{advance, claim, claim_of, created, folded, project, schema, stage};
 
@@ -145,8 +146,9 @@ async fn an_event_that_another_partition_stored_first_is_not_stored_again() {
 async fn operators_can_read_the_tables() {
     let Some(schema) = schema().await else { return };
     let records = schema.open().await;
-    let turn =
-        json!({"thread": "t".repeat(20_000), "seq": 2, "actor": "ada", "text": "hello", "occurred_at": 1_700_000_000});
+    let turn = json!({
+        "thread": "t".repeat(500), "seq": 2, "actor": "ada", "text": "hello", "occurred_at": 1_700_000_000
+    });
     project(&records, vec![created(1, 1, turn), created(2, 2, json!("plain"))]).await;
     let sql = "SELECT m.actor, m.seq, extract(epoch FROM m.occurred_at)::bigint, length(m.thread), e.payload->>'text',
                    e.namespace, e.type, e.timestamp = m.updated_at
@@ -155,7 +157,7 @@ async fn operators_can_read_the_tables() {
     assert_eq!(rows.len(), 1);
     let row = &rows[0];
     assert_eq!((row.get::<_, &str>(0), row.get::<_, f64>(1), row.get::<_, i64>(2)), ("ada", 2.0, 1_700_000_000));
-    assert_eq!((row.get::<_, i32>(3), row.get::<_, &str>(4)), (20_000, "hello"));
+    assert_eq!((row.get::<_, i32>(3), row.get::<_, &str>(4)), (500, "hello"));
     assert_eq!((row.get::<_, &str>(5), row.get::<_, &str>(6), row.get::<_, bool>(7)), ("demo", "created", true));
 
     project(&records, vec![deleted(1, 3)]).await;
@@ -164,4 +166,31 @@ async fn operators_can_read_the_tables() {
     let left: i64 = schema.client().await.query_one(sql, &[]).await.expect("reads").get(0);
     assert_eq!(left, 0, "a deleted memory keeps nothing of its content");
     let _: Value = records.states(&[memory_id(2)]).await.expect("states")[0].memory().expect("it is live").payload;
+}
+
+#[tokio::test]
+async fn a_batch_of_very_many_threads_locks_them_all() {
+    let Some(schema) = schema().await else { return };
+    let records = schema.open().await;
+    let thread = |number: u32| Thread { namespace: namespace("demo"), name: format!("{number:05}") };
+    let many: Vec<Thread> = (0..20_000).map(thread).collect();
+    let (one, _) = claim_of(&records, "log").await;
+    let (two, _) = claim_of(&records, "other").await;
+    let mut first = records.begin(&one).await.expect("opens");
+    first.lock_threads(&many).await.expect("the lock table has room");
+    let mut second = records.begin(&two).await.expect("opens");
+    let few = [thread(7), thread(8)];
+    let mut waiting = Box::pin(second.lock_threads(&few));
+    assert!(waiting.as_mut().now_or_never().is_none(), "a thread is locked twice");
+    let (locked, committed) = tokio::join!(waiting, first.commit(advance(1, None)));
+    committed.expect("commits");
+    locked.expect("nobody holds a thread any more");
+
+    let mut first = records.begin(&one).await.expect("opens");
+    first.lock_threads(&[thread(1), thread(2)]).await.expect("those are other threads");
+    drop(first);
+    let mut first = records.begin(&one).await.expect("opens");
+    let refused = first.lock_threads(&many).await.expect_err("two of them are held");
+    assert_eq!(refused.code, Code::Contended);
+    drop(second);
 }
