@@ -86,6 +86,7 @@ pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Ar
         store: records.clone(),
         index,
         embedder,
+        reranker: None,
         clock,
         projector: name,
         value_bytes_max,

@@ -13,5 +13,6 @@ mod projector;
 mod recall;
 mod redrive;
 mod scripts;
+mod threads;
 mod verify;
 mod world;
