@@ -35,6 +35,12 @@ pub trait Embedder: Send + Sync {
     /// How much the dense score counts beside the lexical one in hybrid recall.
     fn hybrid_weight(&self) -> f64;
 
+    /// Whether a turn's vector takes in those of its neighbours; the index then holds a mixture that no
+    /// single payload has. By default, if the dense score counts in hybrid recall.
+    fn mixes_neighbours(&self) -> bool {
+        self.hybrid_weight() > 0.0
+    }
+
     /// One vector per payload, each of length `dims` and norm 1.
     ///
     /// # Errors

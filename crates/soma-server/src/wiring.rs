@@ -188,6 +188,7 @@ pub(crate) async fn open(
         index: Arc::clone(&index),
         embedder: Arc::clone(&embedder),
         clock: Arc::clone(&clock),
+        reranker: None,
         projector: name.clone(),
         value_bytes_max,
     };

@@ -66,6 +66,41 @@ impl Words {
     }
 }
 
+/// A text without these names, wherever their words stand one after the other (`'s` behind them goes
+/// too). `None` when no name stands there, or when nothing that carries meaning would be left.
+#[must_use]
+pub fn without(text: &str, names: &[Words]) -> Option<String> {
+    let words = Words::of(text);
+    let mut named = vec![false; words.spans.len()];
+    for name in names {
+        let name: Vec<&str> = name.iter().collect();
+        let starts = 0..(words.spans.len() + 1).saturating_sub(name.len());
+        for start in starts.filter(|start| words.iter().skip(*start).zip(&name).all(|(word, name)| word == *name)) {
+            named[start..start + name.len()].fill(true);
+        }
+    }
+    let left = words.iter().zip(&named).any(|(word, named)| !named && !is_stop(word));
+    if !left || !named.contains(&true) {
+        return None;
+    }
+    // Spans are places of the folded text; for ASCII they are those of the text itself.
+    let text = if text.is_ascii() { text } else { &words.folded };
+    let (mut rest, mut at) = (String::with_capacity(text.len()), 0);
+    for (span, _) in words.spans.iter().zip(&named).filter(|(_, named)| **named) {
+        if span.start >= at {
+            rest.push_str(&text[at..span.start]);
+        }
+        at = at.max(span.end);
+        let behind = &text[at..];
+        let possessive = behind.strip_prefix("'s").or_else(|| behind.strip_prefix("'S"));
+        if let Some(after) = possessive.filter(|after| !after.starts_with(char::is_alphanumeric)) {
+            at = text.len() - after.len();
+        }
+    }
+    rest.push_str(&text[at..]);
+    Some(rest.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 /// Whether a word, in lower case, is a function word.
 #[must_use]
 pub fn is_stop(word: &str) -> bool {

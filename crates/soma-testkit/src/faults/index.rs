@@ -73,6 +73,10 @@ impl Embedder for Embedding {
         self.inner.hybrid_weight()
     }
 
+    fn mixes_neighbours(&self) -> bool {
+        self.inner.mixes_neighbours()
+    }
+
     async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {
         self.faults.around("embedder.documents", self.inner.documents(payloads)).await
     }

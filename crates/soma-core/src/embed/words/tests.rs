@@ -76,3 +76,16 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn names_are_left_out_of_a_text_that_has_something_else_to_say() {
+    let names = ["Mia", "Anna Lee", "Zoë"].map(Words::of);
+    let rest = |text| without(text, &names);
+    assert_eq!(rest("When did Mia's brother meet Anna Lee?"), Some("When did brother meet ?".into()));
+    assert_eq!(rest("MIA'S car"), Some("car".into()));
+    assert_eq!(rest("What did Zoë\u{2019}s friend sing to zoë"), Some("what did friend sing to".into()));
+    assert_eq!(rest("Anna met Lee"), None, "a name has all of its words");
+    assert_eq!(rest("Who is Mia?"), None, "nothing would be left");
+    assert_eq!(rest("Miami"), None);
+    assert_eq!(rest(""), None);
+}
