@@ -96,6 +96,10 @@ impl EventLog for Log {
         Ok(())
     }
 
+    fn knows_event_ids(&self) -> bool {
+        false
+    }
+
     async fn find(&self, _: EventId) -> Result<Option<Record>> {
         Ok(None)
     }
