@@ -54,6 +54,15 @@ impl Protocol {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
 
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "PLAINTEXT",
+            Self::Ssl => "SSL",
+            Self::SaslPlaintext => "SASL_PLAINTEXT",
+            Self::SaslSsl => "SASL_SSL",
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         match text.to_ascii_uppercase().as_str() {
             "PLAINTEXT" => Ok(Self::Plaintext),
@@ -207,11 +216,8 @@ impl Security {
         }
         if !self.protocol.has_sasl() {
             if names_mechanism || self.username.is_some() || self.password.is_some() {
-                let what = format!(
-                    "a SASL user or mechanism is set, and {} is not a SASL protocol; set it to SASL_SSL or SASL_PLAINTEXT",
-                    PROTOCOL.name
-                );
-                reader.problem(what, PROTOCOL.name);
+                let what = "a SASL user or mechanism is set and not used";
+                reader.warn(format!("{what}: {} is {}, not a SASL protocol", PROTOCOL.name, self.protocol.as_str()));
             }
             return;
         }

@@ -150,7 +150,7 @@ pub(super) async fn points(
 
 /// How this process gets its partitions.
 #[derive(Clone)]
-pub(super) struct Membership {
+pub(crate) struct Membership {
     settings: kafka::Settings,
     share: group::Share,
     commits: group::Commits,
@@ -172,10 +172,7 @@ impl Membership {
         projector.observer = Arc::new(Committing { inner: projector.observer, commits: self.commits.clone() });
         let worker = move |partition| Worker::new(projector.clone(), partition);
         let on_change = Arc::new(move |change| match change {
-            group::Change::Rebalanced { running } => {
-                tracing::info!(log.partitions = ?running, "the group shared its partitions out");
-                changes(&running);
-            }
+            group::Change::Rebalanced { running } => changes(&running),
             group::Change::Trouble(error) => {
                 tracing::warn!(error.code = error.code.as_str(), "the group's member is in trouble and goes on trying: {error}");
             }

@@ -1,0 +1,1 @@
+"""Publishing memory events: see `eventing.producer`."""
