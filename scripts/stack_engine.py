@@ -24,6 +24,7 @@ REGISTRY = f"127.0.0.1:{os.environ['SOMA_REGISTRY_PORT']}"
 QDRANT_PORT = os.environ.get("STACK_QDRANT_STAND_IN_PORT", "26334")
 QDRANT = f"127.0.0.1:{QDRANT_PORT}"
 API_PORT, METRICS_PORT = (os.environ.get(name, default) for name, default in (("STACK_API", "29595"), ("STACK_METRICS", "28001")))
+API_METRICS_PORT = os.environ.get("STACK_API_METRICS", "28002")
 # Names and ports inside the containers, and where the same is here.
 HERE = [
     ("kafka:9092", KAFKA), ("localhost:9092", KAFKA), ("postgres:5432", POSTGRES), ("qdrant:6334", QDRANT), ("apicurio:8080", REGISTRY),
@@ -129,7 +130,9 @@ def environment(service, name):
     for key, value in service.get("environment", {}).items():
         if value is not None:
             env[key] = here(str(value)).replace("/var/lib/soma", str(DIR / f"{name}.data"))
-    for key, port in (("SOMA_API_PORT", API_PORT), ("CONSUMER_METRICS_PORT", METRICS_PORT)):
+    # A container has a loopback of its own: an API that projects itself opens a metrics port there too.
+    metrics = API_METRICS_PORT if name == "api" else METRICS_PORT
+    for key, port in (("SOMA_API_PORT", API_PORT), ("CONSUMER_METRICS_PORT", metrics)):
         if key in env:
             env[key] = port
     return env

@@ -116,7 +116,8 @@ def run(mark, text):
         text = text.replace(there, here)
     words = [os.environ["STACK_PYTHON"], "-c", text] if mark == "python" else ["bash", "-euo", "pipefail", "-c", text]
     done = subprocess.run(words, env=ENV, capture_output=True, text=True, timeout=300)
-    print("\n".join("  > " + line[:300] for line in (done.stdout + done.stderr).splitlines()), flush=True)
+    said = [line for line in done.stdout.splitlines() + done.stderr.splitlines() if not re.match("SLF4J|curl: \\(7\\)|Warning: Problem", line)]
+    print("\n".join("  > " + line[:300] for line in said[-40:]), flush=True)
     assert done.returncode == 0, f"the block ended with {done.returncode}"
     return done.stdout
 
