@@ -136,7 +136,9 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     if config.postgres.is_none() || config.qdrant.is_none() {
         let lacking = if config.postgres.is_none() { "POSTGRES_URL" } else { "QDRANT_URL" };
         return refused(
-            &format!("{apart} shares its stores with other processes, and {lacking} is not set: two processes cannot share a data directory"),
+            &format!(
+                "{apart} shares its stores with other processes, and {lacking} is not set: two processes cannot share a data directory"
+            ),
             &format!("set {lacking}, or run `soma up`, which does both parts in one process"),
         );
     }

@@ -13,6 +13,7 @@ use soma_core::embed::sparse;
 use soma_core::embed::words::Words;
 use soma_core::engine::Context;
 use soma_core::event::build::Draft;
+use soma_core::event::schemas::Any;
 use soma_core::fold::State;
 use soma_core::ids::MemoryId;
 use soma_core::index::{Op, Point, VectorIndex};
@@ -117,6 +118,7 @@ fn rebuild(world: &World, partitions: u32, records: usize) -> Vec<Point> {
         store: Arc::new(Store::new()) as Arc<dyn MemoryStore>,
         index: Some(Arc::clone(&index) as Arc<dyn VectorIndex>),
         embedder: Arc::clone(&world.engine.embedder),
+        schemas: Arc::new(Any),
         clock: Arc::clone(&world.engine.clock),
         observer: Arc::new(Nobody),
         options: Options { batch: ReadLimit { records, bytes: 1 << 20 }, ..Options::default() },

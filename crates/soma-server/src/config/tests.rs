@@ -94,7 +94,8 @@ fn half_of_a_pair_is_refused() {
     let unused = [kafka, ("KAFKA_SASL_USERNAME", "u"), ("KAFKA_SASL_PASSWORD", "p")];
     let warnings = load(with(&unused)).expect("it connects without them").warnings;
     assert!(warnings.iter().any(|warning| warning.contains("KAFKA_SECURITY_PROTOCOL")), "{warnings:?}");
-    let said = refused(&[kafka, ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"), ("KAFKA_SASL_MECHANISM", "oauthbearer")]);
+    let said =
+        refused(&[kafka, ("KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"), ("KAFKA_SASL_MECHANISM", "oauthbearer")]);
     assert!(said.contains("KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL"), "{said}");
     assert!(refused(&[("KAFKA_VALUE_FORMAT", "confluent")]).contains("SCHEMA_REGISTRY_URL"));
 }

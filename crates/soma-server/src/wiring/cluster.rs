@@ -66,7 +66,11 @@ pub(super) fn check(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// `bad_config`, `unavailable`.
-pub(super) async fn logs(config: &config::kafka::Kafka, generations: &Generations, clock: Arc<dyn Clock>) -> Result<Logs> {
+pub(super) async fn logs(
+    config: &config::kafka::Kafka,
+    generations: &Generations,
+    clock: Arc<dyn Clock>,
+) -> Result<Logs> {
     let settings = kafka_settings(config);
     for warning in kafka::topics::ensure(&settings, &clock).await? {
         tracing::warn!("{warning}");
@@ -174,10 +178,14 @@ impl Membership {
         let on_change = Arc::new(move |change| match change {
             group::Change::Rebalanced { running } => changes(&running),
             group::Change::Trouble(error) => {
-                tracing::warn!(error.code = error.code.as_str(), "the group's member is in trouble and goes on trying: {error}");
+                tracing::warn!(
+                    error.code = error.code.as_str(),
+                    "the group's member is in trouble and goes on trying: {error}"
+                );
             }
         });
-        let options = group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
+        let options =
+            group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
         match self.share {
             group::Share::Some => group::run(&self.settings, worker, options, stop).await,
             group::Share::All => group::run_all(&self.settings, worker, options, stop).await,
