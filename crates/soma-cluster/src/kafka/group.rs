@@ -219,8 +219,8 @@ struct Run<W> {
     commands: SyncSender<Command>,
     machine: Machine,
     hands: Hands,
-    /// What the client last failed at, and when that was told.
-    told: Option<(String, Duration)>,
+    /// The remedy of what the client last failed at, and when that was told.
+    told: Option<(Option<String>, Duration)>,
 }
 
 impl<W: Fn(Partition) -> Worker> Run<W> {
@@ -278,16 +278,17 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
         }
     }
 
-    /// Tells of a failure once, and again when it lasts: the client repeats itself many times a second.
+    /// Tells of a failure once, and again when it lasts: the client repeats itself many times a second, in
+    /// changing words. What has another remedy is another failure.
     fn trouble(&mut self, error: Error) {
-        let (text, now) = (error.to_string(), self.options.clock.elapsed());
-        let known =
-            self.told.as_ref().is_some_and(|(told, at)| *told == text && now.saturating_sub(*at) < TROUBLE_EVERY);
-        if !known {
-            tracing::warn!("{text}");
-            self.told = Some((text, now));
-            (self.options.on_change)(Change::Trouble(error));
+        let (remedy, now) = (error.remedy.clone(), self.options.clock.elapsed());
+        let lately = |at: Duration| now.saturating_sub(at) < TROUBLE_EVERY;
+        if self.told.as_ref().is_some_and(|(told, at)| *told == remedy && lately(*at)) {
+            return;
         }
+        tracing::warn!("{error}");
+        self.told = Some((remedy, now));
+        (self.options.on_change)(Change::Trouble(error));
     }
 
     fn carry_out(&mut self, effect: Effect) {
