@@ -16,6 +16,7 @@ GUIDE = "docs/operations/kafka.md"
 # What each of API and consumer sets for itself.
 API_ONLY = {
     "SOMA_API_HOST", "SOMA_API_PORT", "SOMA_API_ALLOW_ANONYMOUS", "SOMA_API_TOKEN", "SOMA_API_TOKENS_FILE",
+    "SOMA_API_TLS_CERT", "SOMA_API_TLS_KEY", "SOMA_API_CORS_ORIGINS", "SOMA_AUDIT_LOG", "SOMA_URL_CA",
     "SOMA_API_CONNECTIONS_MAX", "SOMA_API_READ_TIMEOUT_SECONDS", "SOMA_RATE_LIMIT_MAX", "SOMA_RATE_LIMIT_WINDOW_SECONDS",
 }
 DIFFERENT = {"SOMA_URL"}
@@ -168,8 +169,9 @@ def _():
 def _():
     folder = SCRATCH / "checkout"
     folder.mkdir()
-    skipped = ("_FILE=", "_LOCATION=", "_CERT=", "_KEY=", "OTEL_", "EVENTING", "KAFKA_", "POSTGRES_", "QDRANT_", "SCHEMA_")
-    lines = [line[2:] for line in EXAMPLE.splitlines() if re.match(r"# (SOMA|MEMORY|CONSUMER|STACK)\w*=.", line)]
+    # Files that are not there, and a mechanism that contradicts the protocol.
+    skipped = ("_FILE=", "_LOCATION=", "_CERT=", "_KEY=", "_CA=", "SASL", "QDRANT__")
+    lines = [line[2:] for line in EXAMPLE.splitlines() if re.match(r"# [A-Z][A-Z0-9_]*=.", line)]
     lines = [line for line in lines if not any(word in line.split("=")[0] + "=" for word in skipped)]
     (folder / ".env").write_text("\n".join(lines).replace("SOMA_API_PORT=9595", "SOMA_API_PORT=9600") + "\n")
     done = subprocess.run([SOMA, "config", "--json"], capture_output=True, text=True, check=False, cwd=folder)
@@ -177,9 +179,13 @@ def _():
     shown = json.loads(done.stdout)
     origins = {setting["name"]: (setting["value"], setting["origin"]) for setting in shown["settings"]}
     assert origins["SOMA_API_PORT"] == ("9600", ".env") and not shown["warnings"], shown
-    assert all(origins[n][1] == ".env" for n in (line.split("=")[0] for line in lines) if not n.startswith("STACK_")), origins
+    read_here = [name for name in (line.split("=")[0] for line in lines) if name in origins]
+    assert len(read_here) > 25 and all(origins[name][1] == ".env" for name in read_here), origins
+    assert origins["KAFKA_BOOTSTRAP_SERVERS"][0] == "localhost:9092", origins
     api = compose(env_file=str(folder / ".env"))["services"]["api"]
     assert [p["published"] for p in api["ports"]] == ["9600"] and api["environment"]["SOMA_API_PORT"] == "9595", api
+    assert api["environment"]["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092" and "@postgres:5432" in api["environment"]["POSTGRES_URL"], api
+    assert api["environment"]["SOMA_API_HOST"] == "0.0.0.0" and api["environment"]["EVENTING_ENABLED"] == "true", api
 
 
 HEALTH = r"""
