@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use soma_core::clock::Clock;
+use soma_core::embed::Identity;
 use soma_core::embed::hash::HashEmbedder;
-use soma_core::embed::{Embedder, Identity};
+use soma_core::embed::language::speaking;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
 use soma_core::ids::LogId;
@@ -52,7 +53,7 @@ struct Stores {
 /// # Errors
 /// `in_use`, `corrupt`, `format_too_new`, `bad_config`, `storage_full`, `unavailable`.
 pub(crate) async fn open(config: &Config, observer: Arc<dyn Observer>, clock: Arc<dyn Clock>) -> Result<Opened> {
-    let embedder: Arc<dyn Embedder> = Arc::new(HashEmbedder::new(config.embedder.dims)?);
+    let embedder = speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language);
     let (path, identity) = (config.embedded.data_dir.clone(), embedder.identity().clone());
     let opening = tokio::task::spawn_blocking({
         let clock = Arc::clone(&clock);
