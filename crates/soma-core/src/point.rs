@@ -15,6 +15,7 @@ pub use facts::FACTS;
 use serde_json::Value;
 
 use crate::context::{AROUND, share};
+use crate::embed::language::Language;
 use crate::embed::sparse::{Said, Section};
 use crate::fold::State;
 use crate::ids::Timestamp;
@@ -30,9 +31,9 @@ pub(crate) struct Worded {
 
 impl Worded {
     /// Of a payload that was set at this time.
-    pub(crate) fn of(payload: &Value, set_at: Timestamp) -> Self {
+    pub(crate) fn of(payload: &Value, set_at: Timestamp, language: Language) -> Self {
         let turn = Turn::of(payload);
-        Self { said: Said::by(&turn, set_at), thread: turn.thread }
+        Self { said: Said::by(&turn, set_at, language), thread: turn.thread }
     }
 }
 
@@ -44,10 +45,10 @@ pub(crate) struct Lent<'a> {
 }
 
 impl Point {
-    /// The point of a live state that stands alone; `None` when readers do not see the memory.
+    /// The point of a live state that stands alone, in English; `None` when readers do not see the memory.
     #[must_use]
     pub fn of(state: &State, dense: Vec<f32>) -> Option<Self> {
-        let worded = Worded::of(&state.content.as_ref()?.payload, state.updated_at);
+        let worded = Worded::of(&state.content.as_ref()?.payload, state.updated_at, Language::English);
         let own = Lent { worded: &worded, dense: Some(&dense) };
         Self::among(state, &own, &Default::default())
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::language::Language;
 use super::words::{Stems, Words};
 use crate::ids::Timestamp;
 use crate::index::Sparse;
@@ -41,8 +42,8 @@ pub struct Terms {
 impl Terms {
     /// Of a text; function words are left out.
     #[must_use]
-    pub fn of(text: &str) -> Self {
-        let (words, stems) = (Words::of(text), Stems::default());
+    pub fn of(text: &str, stems: &Stems) -> Self {
+        let words = Words::of(text);
         let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
         let mut len = 0;
         for word in words.content() {
@@ -86,9 +87,10 @@ pub struct Said {
 impl Said {
     /// By a memory, `event_time` giving its day when its payload does not.
     #[must_use]
-    pub fn by(turn: &Turn, event_time: Timestamp) -> Self {
-        let day = Terms::of(&turn.day_words(event_time));
-        Self { text: Terms::of(&turn.text), rest: Terms::of(&turn.rest), day }
+    pub fn by(turn: &Turn, event_time: Timestamp, language: Language) -> Self {
+        let stems = Stems::in_language(language);
+        let day = Terms::of(&turn.day_words(event_time), &stems);
+        Self { text: Terms::of(&turn.text, &stems), rest: Terms::of(&turn.rest, &stems), day }
     }
 
     /// The vector of the memory among what is said around it.
@@ -101,8 +103,8 @@ impl Said {
 
 /// The vector of a memory alone, `event_time` giving its day when its payload does not.
 #[must_use]
-pub fn memory(turn: &Turn, event_time: Timestamp) -> Sparse {
-    Said::by(turn, event_time).among([])
+pub fn memory(turn: &Turn, event_time: Timestamp, language: Language) -> Sparse {
+    Said::by(turn, event_time, language).among([])
 }
 
 /// The vector of these sections and the words of a day.
@@ -124,8 +126,8 @@ fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms) -> Spa
 /// The vector of a question: each distinct word counts 1. Empty when it holds function words only,
 /// which no memory is indexed under.
 #[must_use]
-pub fn query(words: &Words) -> Sparse {
-    let stems = Stems::default();
+pub fn query(words: &Words, language: Language) -> Sparse {
+    let stems = Stems::in_language(language);
     let mut indices: Vec<u32> = words.content().map(|word| term(&stems.of(word))).collect();
     indices.sort_unstable();
     indices.dedup();
@@ -135,9 +137,9 @@ pub fn query(words: &Words) -> Sparse {
 
 /// The question's words, as they are indexed, that the memory holds; in the order of the question.
 #[must_use]
-pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp) -> Vec<String> {
-    let stems = Stems::default();
-    let held = memory(turn, event_time);
+pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, language: Language) -> Vec<String> {
+    let stems = Stems::in_language(language);
+    let held = memory(turn, event_time, language);
     let mut shared: Vec<String> = Vec::new();
     for word in question.content() {
         let stem = stems.of(word);

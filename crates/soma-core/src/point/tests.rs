@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::embed::language::Language;
 use crate::embed::sparse::query;
 use crate::embed::words::Words;
 use crate::event::EventType;
@@ -15,11 +16,11 @@ fn state(n: u64, text: &str) -> State {
 }
 
 fn worded(state: &State) -> Worded {
-    Worded::of(&state.content.as_ref().expect("it is live").payload, state.updated_at)
+    Worded::of(&state.content.as_ref().expect("it is live").payload, state.updated_at, Language::English)
 }
 
 fn weight(point: &Point, word: &str) -> Option<f32> {
-    let term = query(&Words::of(word)).indices[0];
+    let term = query(&Words::of(word), Language::English).indices[0];
     Some(point.sparse.values[point.sparse.indices.binary_search(&term).ok()?])
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::vectors::Vectors;
 use crate::context::{AROUND, Subject};
+use crate::embed::language::Language;
 use crate::embed::{Embedder, Identity};
 use crate::error::Result;
 use crate::event::{Content, Event};
@@ -32,8 +33,8 @@ struct Made {
 impl Embedded {
     /// Keeps the dense vector of an event's payload, and reads its words. An event id may come twice
     /// with different payloads; one is kept.
-    pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>) {
-        let worded = Worded::of(payload, event.timestamp);
+    pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>, language: Language) {
+        let worded = Worded::of(payload, event.timestamp, language);
         self.0.insert(event.event_id, Made { payload: payload.clone(), at: event.timestamp, dense, worded });
     }
 
@@ -187,7 +188,7 @@ impl<'a> Planner<'a> {
                 }
                 Told { worded, dense: Some(dense) }
             }
-            None => Told { worded: Worded::of(&content.payload, state.updated_at), dense: None },
+            None => Told { worded: Worded::of(&content.payload, state.updated_at, embedder.language()), dense: None },
         });
         if told.dense.is_none() && wanted == Wanted::Dense {
             told.dense = own_vector(content, embedder.identity());

@@ -1,6 +1,7 @@
 //! What a question asks for: its words, its vector, and how the candidates of both are ranked.
 
 use super::{Mode, Probe, Request};
+use crate::embed::language::Language;
 use crate::embed::sparse;
 use crate::embed::words::{Words, without};
 use crate::engine::Engine;
@@ -17,13 +18,16 @@ pub(super) struct Plan {
     pub(super) sparse: Option<Sparse>,
     pub(super) dense: Option<Vec<f32>>,
     pub(super) dense_weight: f64,
+    /// In which the words are cut.
+    pub(super) language: Language,
 }
 
 impl Plan {
     /// `namespaces` are those of the request, if not all.
     pub(super) async fn of(engine: &Engine, request: &Request, namespaces: Option<&[Namespace]>) -> Result<Self> {
         let dense_weight = engine.embedder.hybrid_weight();
-        let alone = |mode, words, sparse, dense| Self { mode, words, sparse, dense, dense_weight };
+        let language = engine.embedder.language();
+        let alone = |mode, words, sparse, dense| Self { mode, words, sparse, dense, dense_weight, language };
         let text = match &request.probe {
             Probe::Vector(vector) => {
                 return Ok(alone(Mode::Dense, Words::default(), None, Some(normalised(vector))));
@@ -31,7 +35,7 @@ impl Plan {
             Probe::Text(text) => text,
         };
         let words = Words::of(text);
-        let sparse = sparse::query(&words);
+        let sparse = sparse::query(&words, language);
         let wordless = sparse.indices.is_empty();
         let dense = async || vector(engine, text, namespaces).await.map(Some);
         Ok(match request.mode {

@@ -241,7 +241,7 @@ fn hits(
         let explain = request.explain.then(|| Explain {
             bm25: candidates[at].bm25,
             cosine: candidates[at].cosine,
-            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at),
+            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at, plan.language),
             parts: score.parts,
         });
         Some(Hit { memory, score: score.total, explain })

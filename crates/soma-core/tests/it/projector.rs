@@ -10,6 +10,7 @@ use std::time::Duration;
 use goldenscript::{Command, Context};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::language::Language;
 use soma_core::embed::sparse;
 use soma_core::embed::words::Words;
 use soma_core::error::Code;
@@ -177,7 +178,7 @@ impl Script {
     }
 
     fn find(&self, word: &str) -> String {
-        let term = sparse::query(&Words::of(word)).indices;
+        let term = sparse::query(&Words::of(word), Language::English).indices;
         assert_eq!(term.len(), 1, "{word} is one word that is indexed");
         let holds = |point: &Point| term.iter().all(|term| point.sparse.indices.contains(term));
         let found: Vec<String> = self.index.points().into_iter().filter(holds).map(|point| memory(point.id)).collect();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use soma_core::context::{self, Subject};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::language::Language;
 use soma_core::embed::sparse;
 use soma_core::embed::words::Words;
 use soma_core::engine::Context;
@@ -168,7 +169,7 @@ fn play(embedder: Arc<dyn Embedder>, partitions: u32, acts: &[Act]) {
     for (memory, words) in said {
         let gone = words.iter().filter(|word| !live.get(&memory).is_some_and(|text| text.contains(&**word)));
         for word in gone {
-            let term = sparse::query(&Words::of(word)).indices[0];
+            let term = sparse::query(&Words::of(word), Language::English).indices[0];
             let holder = points.iter().find(|point| point.sparse.indices.contains(&term));
             assert!(holder.is_none(), "{word} was replaced or deleted and still finds {:?}", holder.map(|h| h.id));
         }

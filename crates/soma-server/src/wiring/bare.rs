@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, params};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::language::speaking;
 use soma_core::error::Code;
 use soma_core::ids::MemoryId;
 use soma_core::index::VectorIndex;
@@ -99,5 +100,5 @@ pub(crate) fn index(folder: &Path, embedder: &dyn Embedder) -> Result<Arc<dyn Ve
 /// # Errors
 /// `bad_config`.
 pub(crate) fn embedder(config: &Config) -> Result<Arc<dyn Embedder>> {
-    Ok(Arc::new(HashEmbedder::new(config.embedder.dims)?))
+    Ok(speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language))
 }

@@ -1,11 +1,12 @@
 //! What can be done with a data directory without owning it, while a server does or nobody.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use soma_core::Result;
 use soma_core::clock::Clock;
-use soma_core::embed::Embedder as _;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::language::speaking;
 use soma_embedded::{backup, directory, vectors};
 
 pub(crate) use soma_core::embed::Identity;
@@ -61,7 +62,7 @@ pub(crate) fn collection(data_dir: &Path) -> Result<Option<Identity>> {
 /// # Errors
 /// `bad_config`.
 pub(crate) fn identity(config: &Config) -> Result<Identity> {
-    Ok(HashEmbedder::new(config.embedder.dims)?.identity().clone())
+    Ok(speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language).identity().clone())
 }
 
 /// The directory as the file system shows it.

@@ -59,7 +59,7 @@ fn a_name_is_contained_as_whole_words_in_sequence() {
 
 #[test]
 fn only_words_of_ascii_letters_are_stemmed() {
-    let stems = Stems::default();
+    let stems = Stems::in_language(Language::English);
     assert_eq!(stems.of("sailing"), "sail");
     assert_eq!(stems.of("january"), "januari");
     assert_eq!(stems.of("2nds"), "2nds");

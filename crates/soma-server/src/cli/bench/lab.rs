@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use soma_core::clock::Clock;
+use soma_core::embed::language::Language;
 use soma_core::embed::{Embedder, sparse};
 use soma_core::error::Code;
 use soma_core::event::EventType;
@@ -69,7 +70,7 @@ impl Lab {
                 updated_at: event.timestamp,
                 importance: None,
                 model_revision: None,
-                sparse: sparse::memory(&turn, event.timestamp),
+                sparse: sparse::memory(&turn, event.timestamp, Language::English),
                 thread: turn.thread,
                 payload: item.payload.clone(),
                 dense,
