@@ -35,6 +35,12 @@ pub trait Embedder: Send + Sync {
     /// How much the dense score counts beside the lexical one in hybrid recall.
     fn hybrid_weight(&self) -> f64;
 
+    /// By how much a component may differ when the vector of one payload is made again: 0 when equal
+    /// payloads have equal bits.
+    fn tolerance(&self) -> f32 {
+        0.0
+    }
+
     /// One vector per payload, each of length `dims` and norm 1.
     ///
     /// # Errors

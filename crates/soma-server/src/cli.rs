@@ -23,6 +23,7 @@ mod list;
 mod manual;
 mod mcp;
 mod migrate;
+mod model;
 mod openapi;
 mod output;
 mod recall;
@@ -129,6 +130,8 @@ enum Command {
     Mcp(mcp::Flags),
     /// Make, show and take back the tokens of SOMA_API_TOKENS_FILE.
     Token(token::Flags),
+    /// Put the files of an embedding model in place.
+    Model(model::Flags),
     /// Ask a server whether it is ready.
     Health,
     /// Measure this machine, each figure beside a bare equivalent of the same run.
@@ -210,6 +213,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Mcp(_) => mcp::run(config),
         Command::Token(flags) => token::run(&config, flags, out),
         Command::Migrate => migrate::run(&config, out),
+        Command::Model(flags) => model::run(&config, &flags, out),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
         Command::Bench(flags) => bench::run(config, &flags, out),

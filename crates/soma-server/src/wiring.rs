@@ -6,6 +6,7 @@
 
 pub(crate) mod bare;
 mod cluster;
+pub(crate) mod embedding;
 mod local;
 pub(crate) mod offline;
 mod projecting;
@@ -16,7 +17,6 @@ use std::time::Duration;
 
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
-use soma_core::embed::hash::HashEmbedder;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
 use soma_core::event::schemas::{Any, Schemas};
@@ -90,7 +90,8 @@ pub(crate) fn projects(config: &Config, role: Role) -> bool {
 
 /// Whether anything lies on another server, which may be away for a while.
 pub(crate) fn has_servers(config: &Config) -> bool {
-    config.kafka.is_some() || config.postgres.is_some() || config.qdrant.is_some()
+    let stores = config.kafka.is_some() || config.postgres.is_some() || config.qdrant.is_some();
+    stores || embedding::is_remote(&config.embedder)
 }
 
 /// Under which names readiness shows what a process depends on, and how often that is looked at.
@@ -136,7 +137,9 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     if config.postgres.is_none() || config.qdrant.is_none() {
         let lacking = if config.postgres.is_none() { "POSTGRES_URL" } else { "QDRANT_URL" };
         return refused(
-            &format!("{apart} shares its stores with other processes, and {lacking} is not set: two processes cannot share a data directory"),
+            &format!(
+                "{apart} shares its stores with other processes, and {lacking} is not set: two processes cannot share a data directory"
+            ),
             &format!("set {lacking}, or run `soma up`, which does both parts in one process"),
         );
     }
@@ -154,7 +157,7 @@ pub(crate) async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened> {
     check(config, role)?;
-    let embedder: Arc<dyn Embedder> = Arc::new(HashEmbedder::new(config.embedder.dims)?);
+    let embedder = embedding::open(&config.embedder).await?;
     let transport = transport(config, role);
     let is_local = transport == Transport::Journal || config.postgres.is_none() || config.qdrant.is_none();
     let local = match is_local {

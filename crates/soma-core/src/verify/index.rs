@@ -1,6 +1,7 @@
 //! Points against records, in one merge by id.
 //!
-//! A point is compared with the one that the projector would make of the record, bit by bit.
+//! A point is compared with the one that the projector would make of the record, bit by bit; dense vectors within
+//! what the embedder says that making them again may change.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -42,7 +43,7 @@ pub(super) async fn compare(engine: &Engine, report: &mut Report) -> Result<()> 
             report.add(Finding::of(Part::Index, What::Missing, want.id, "its record is there"));
         }
         if let (Ordering::Equal, Some(want), Some(have)) = (order, &want, &have) {
-            let differing = differing(want, have);
+            let differing = differing(want, have, engine.embedder.tolerance());
             if !differing.is_empty() {
                 let detail = format!("differs in {}", differing.join(", "));
                 report.add(Finding::of(Part::Index, What::Different, want.id, detail).under(have.rev));
@@ -57,15 +58,19 @@ pub(super) async fn compare(engine: &Engine, report: &mut Report) -> Result<()> 
     }
 }
 
-fn differing(want: &Point, have: &StoredPoint) -> Vec<&'static str> {
+fn differing(want: &Point, have: &StoredPoint, tolerance: f32) -> Vec<&'static str> {
     let fields = [
         ("rev", want.rev == have.rev),
         ("event_id", want.event_id == have.event_id),
         ("namespace", want.namespace.as_str() == have.namespace),
-        ("dense vector", want.dense == have.dense),
+        ("dense vector", alike(&want.dense, &have.dense, tolerance)),
         ("sparse vector", want.sparse == have.sparse),
     ];
     fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+}
+
+fn alike(want: &[f32], have: &[f32], tolerance: f32) -> bool {
+    want.len() == have.len() && want.iter().zip(have).all(|(want, have)| (want - have).abs() <= tolerance)
 }
 
 /// The points that the records call for, by id.

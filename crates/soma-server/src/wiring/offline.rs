@@ -4,8 +4,6 @@ use std::path::Path;
 
 use soma_core::Result;
 use soma_core::clock::Clock;
-use soma_core::embed::Embedder as _;
-use soma_core::embed::hash::HashEmbedder;
 use soma_embedded::{backup, directory, vectors};
 
 pub(crate) use soma_core::embed::Identity;
@@ -14,6 +12,7 @@ pub(crate) use soma_embedded::directory::{Facts, Running};
 pub(crate) use soma_embedded::journal::Beside as Journal;
 pub(crate) use soma_embedded::records::Beside as Records;
 
+use super::embedding;
 use crate::config::Config;
 
 /// Backs a data directory up to a folder, or to one file when the name ends in `.tar`.
@@ -61,7 +60,7 @@ pub(crate) fn collection(data_dir: &Path) -> Result<Option<Identity>> {
 /// # Errors
 /// `bad_config`.
 pub(crate) fn identity(config: &Config) -> Result<Identity> {
-    Ok(HashEmbedder::new(config.embedder.dims)?.identity().clone())
+    embedding::identity(&config.embedder)
 }
 
 /// The directory as the file system shows it.

@@ -73,6 +73,10 @@ impl Embedder for Embedding {
         self.inner.hybrid_weight()
     }
 
+    fn tolerance(&self) -> f32 {
+        self.inner.tolerance()
+    }
+
     async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {
         self.faults.around("embedder.documents", self.inner.documents(payloads)).await
     }
