@@ -48,6 +48,12 @@ pub trait Embedder: Send + Sync {
         Language::English
     }
 
+    /// By how much a component may differ when the vector of one payload is made again: 0 when equal
+    /// payloads have equal bits.
+    fn tolerance(&self) -> f32 {
+        0.0
+    }
+
     /// One vector per payload, each of length `dims` and norm 1.
     ///
     /// # Errors

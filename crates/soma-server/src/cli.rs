@@ -24,6 +24,7 @@ mod log;
 mod manual;
 mod mcp;
 mod migrate;
+mod model;
 mod openapi;
 mod output;
 mod recall;
@@ -135,6 +136,8 @@ enum Command {
     Mcp(mcp::Flags),
     /// Make, show and take back the tokens of SOMA_API_TOKENS_FILE.
     Token(token::Flags),
+    /// Put the files of an embedding model in place.
+    Model(model::Flags),
     /// Ask a server whether it is ready.
     Health,
     /// Measure this machine, each figure beside a bare equivalent of the same run.
@@ -218,6 +221,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Topics(flags) => topics::run(&config, flags, out),
         Command::Log(flags) => log::run(&config, &flags, out),
         Command::Migrate => migrate::run(&config, out),
+        Command::Model(flags) => model::run(&config, &flags, out),
         Command::Health => health::run(&config, out),
         Command::Openapi => openapi::run(&config, out),
         Command::Bench(flags) => bench::run(config, &flags, out),

@@ -111,9 +111,9 @@ fn endpoints() -> Vec<Endpoint> {
     groups.into_iter().flatten().collect()
 }
 
-/// The OpenAPI document of a process with this configuration.
-pub(crate) fn document(config: &Config) -> serde_json::Value {
-    openapi::document(&endpoints(), openapi::Facts { dims: config.embedder.dims })
+/// The OpenAPI document of a process whose vectors have that length.
+pub(crate) fn document(dims: usize) -> serde_json::Value {
+    openapi::document(&endpoints(), openapi::Facts { dims })
 }
 
 /// All routes of the API port.

@@ -6,6 +6,7 @@
 
 pub(crate) mod bare;
 mod cluster;
+pub(crate) mod embedding;
 mod local;
 pub(crate) mod offline;
 pub(crate) mod operating;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
-use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::language::speaking;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
@@ -97,7 +97,8 @@ pub(crate) fn is_remote(config: &Config) -> bool {
 
 /// Whether anything lies on another server, which may be away for a while.
 pub(crate) fn has_servers(config: &Config) -> bool {
-    config.kafka.is_some() || config.postgres.is_some() || config.qdrant.is_some()
+    let stores = config.kafka.is_some() || config.postgres.is_some() || config.qdrant.is_some();
+    stores || embedding::is_remote(&config.embedder)
 }
 
 /// Under which names readiness shows what a process depends on, and how often that is looked at.
@@ -163,7 +164,7 @@ pub(crate) async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened> {
     check(config, role)?;
-    let embedder = speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language);
+    let embedder = speaking(embedding::open(&config.embedder).await?, config.language);
     let transport = transport(config, role);
     let is_local = transport == Transport::Journal || config.postgres.is_none() || config.qdrant.is_none();
     let local = match is_local {

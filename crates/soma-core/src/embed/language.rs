@@ -128,14 +128,22 @@ struct Speaking {
     identity: Identity,
 }
 
+/// What an embedder is called once words are cut in this language.
+#[must_use]
+pub fn identity(inner: Identity, language: Language) -> Identity {
+    if language == Language::English {
+        return inner;
+    }
+    Identity { name: format!("{}+{}", inner.name, language.as_str()), ..inner }
+}
+
 /// The embedder, with words cut in this language.
 #[must_use]
 pub fn speaking(inner: Arc<dyn Embedder>, language: Language) -> Arc<dyn Embedder> {
     if inner.language() == language {
         return inner;
     }
-    let identity = inner.identity().clone();
-    let identity = Identity { name: format!("{}+{}", identity.name, language.as_str()), ..identity };
+    let identity = identity(inner.identity().clone(), language);
     Arc::new(Speaking { inner, language, identity })
 }
 
@@ -147,6 +155,10 @@ impl Embedder for Speaking {
 
     fn hybrid_weight(&self) -> f64 {
         self.inner.hybrid_weight()
+    }
+
+    fn tolerance(&self) -> f32 {
+        self.inner.tolerance()
     }
 
     fn mixes_neighbours(&self) -> bool {

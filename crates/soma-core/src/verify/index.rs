@@ -1,7 +1,7 @@
 //! Points against records, in one merge by id.
 //!
 //! A point is compared with the one that the projector would make of the record and its neighbours, bit
-//! by bit. The point of a turn may carry a higher `rev` than its record: that of a neighbour's change.
+//! by bit, dense vectors within what the embedder says that making them again may change. The point of a turn may carry a higher `rev` than its record: that of a neighbour's change.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
@@ -48,7 +48,7 @@ pub(super) async fn compare(engine: &Engine, report: &mut Report) -> Result<()> 
             report.add(Finding::of(Part::Index, What::Missing, want.id, "its record is there"));
         }
         if let (Ordering::Equal, Some(want), Some(have)) = (order, &want, &have) {
-            let differing = differing(want, have);
+            let differing = differing(want, have, engine.embedder.tolerance());
             if !differing.is_empty() {
                 let detail = format!("differs in {}", differing.join(", "));
                 report.add(Finding::of(Part::Index, What::Different, want.id, detail).under(have.rev));
@@ -88,7 +88,7 @@ async fn is_right(engine: &Engine, id: MemoryId) -> Result<bool> {
         let before = id.0.as_u128().checked_sub(1).map(|id| MemoryId(uuid::Uuid::from_u128(id)));
         let have = engine.index.scan(before, 1).await?.pop().filter(|have| have.id == id);
         let right = match (&want, &have) {
-            (Some(want), Some(have)) => differing(want, have).is_empty(),
+            (Some(want), Some(have)) => differing(want, have, engine.embedder.tolerance()).is_empty(),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -123,16 +123,20 @@ pub(super) async fn points_of(engine: &Engine, states: &[State]) -> Result<Vec<P
     Ok(points)
 }
 
-fn differing(want: &Point, have: &StoredPoint) -> Vec<&'static str> {
+fn differing(want: &Point, have: &StoredPoint, tolerance: f32) -> Vec<&'static str> {
     let rewritten = want.thread.is_some() && want.rev < have.rev;
     let fields = [
         ("rev", want.rev == have.rev || rewritten),
         ("event_id", want.event_id == have.event_id),
         ("namespace", want.namespace.as_str() == have.namespace),
-        ("dense vector", want.dense == have.dense),
+        ("dense vector", alike(&want.dense, &have.dense, tolerance)),
         ("sparse vector", want.sparse == have.sparse),
     ];
     fields.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+}
+
+fn alike(want: &[f32], have: &[f32], tolerance: f32) -> bool {
+    want.len() == have.len() && want.iter().zip(have).all(|(want, have)| (want - have).abs() <= tolerance)
 }
 
 /// The points that the records call for, by id.

@@ -26,6 +26,7 @@ use super::client::{Call, Client, encoded};
 use super::output::Output;
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::wiring::offline;
 use score::{Asked, Scores};
 
 /// At which ranks hits are counted.
@@ -112,7 +113,8 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
             "there is no question that a memory answers, so nothing was measured",
         ));
     }
-    let embedder = format!("hash with {} dimensions", config.embedder.dims);
+    let identity = offline::identity(config)?;
+    let embedder = format!("{} with {} dimensions", identity.name, identity.dims);
     let recipe = soma_core::recall::RECIPE;
     let answer = json!({
         "set": kind,

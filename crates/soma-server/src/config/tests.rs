@@ -19,7 +19,7 @@ fn defaults_are_loopback_with_the_hash_embedder() {
     assert_eq!((config.api.host.as_str(), config.api.port), ("127.0.0.1", 9595));
     assert!(matches!(config.api.access, api::Access::Loopback));
     assert_eq!((config.metrics.host.as_str(), config.metrics.port), ("127.0.0.1", 8001));
-    assert_eq!(config.embedder.dims, 768);
+    assert!(matches!(config.embedder, embedder::Embedder::Hash { dims: 768 }));
     assert_eq!(config.events.value_bytes_max, 1 << 20);
 }
 
@@ -29,7 +29,8 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
     source.parse_file("SOMA_API_PORT=3\nCONSUMER_METRICS_PORT=6\nMEMORY_VECTOR_DIM=64\n");
     source.flags.insert("SOMA_API_PORT", "1".into());
     let config = load(source).expect("valid");
-    assert_eq!((config.api.port, config.metrics.port, config.embedder.dims), (1, 5, 64));
+    assert_eq!((config.api.port, config.metrics.port), (1, 5));
+    assert!(matches!(config.embedder, embedder::Embedder::Hash { dims: 64 }));
     let origin = |name: &str| config.settings.iter().find(|s| s.variable.name == name).map(|s| s.origin);
     assert_eq!(origin("SOMA_API_PORT"), Some(Origin::Flag));
     assert_eq!(origin("CONSUMER_METRICS_PORT"), Some(Origin::Environment));
@@ -165,4 +166,46 @@ fn the_file_knows_export_quotes_and_comments() {
     source.parse_file("no equals sign\nF=\"open\n");
     assert_eq!(source.problems.len(), 2);
     assert!(source.problems[0].contains("line 1"));
+}
+
+#[test]
+fn an_embedder_is_named_with_what_it_needs() {
+    use embedder::Embedder;
+    let chosen = |variables: &[(&str, &str)]| load(with(variables)).map(|config| config.embedder);
+    let folder = chosen(&[("SOMA_EMBEDDER", "minilm:/models/a:b")]).expect("valid");
+    assert!(matches!(folder, Embedder::MiniLm { folder } if folder == std::path::Path::new("/models/a:b")));
+    let given = chosen(&[("SOMA_EMBEDDER", "given:org/model:v2:1024")]).expect("valid");
+    assert!(matches!(given, Embedder::Given { revision, dims: 1024 } if revision == "org/model:v2"));
+    let asked = [
+        ("SOMA_EMBEDDER", "http:https://api.example/v1"),
+        ("SOMA_EMBEDDER_MODEL", "small"),
+        ("SOMA_EMBEDDER_API_KEY", "k3y"),
+        ("MEMORY_VECTOR_DIM", "512"),
+    ];
+    let http = chosen(&asked).expect("valid");
+    assert!(!format!("{http:?}").contains("k3y"));
+    let Embedder::Http { url, model, key, dims } = http else { panic!("it is an endpoint") };
+    assert_eq!((url.as_str(), model.as_str(), dims), ("https://api.example/v1", "small", 512));
+    assert_eq!(key, Some(Secret("k3y".into())));
+    for (wrong, why) in [
+        ("bert", "use hash, minilm:FOLDER"),
+        ("minilm", "write minilm:FOLDER"),
+        ("given:r", "given:REVISION:DIMENSIONS"),
+        ("given:r:7", "64 to 4096"),
+        ("http://host:1", "write http:http://host:port"),
+        ("http:https://user:pass@host", "SOMA_EMBEDDER_API_KEY"),
+        ("http:http://host:1", "set SOMA_EMBEDDER_MODEL"),
+    ] {
+        let text = refused(&[("SOMA_EMBEDDER", wrong)]);
+        assert!(text.contains(why), "{wrong}: {text}");
+    }
+}
+
+#[test]
+fn a_length_that_the_model_decides_is_not_shown_as_ours() {
+    let config = load(with(&[("SOMA_EMBEDDER", "given:r:256"), ("MEMORY_VECTOR_DIM", "512")])).expect("valid");
+    let shown =
+        config.settings.iter().find(|s| s.variable.name == "MEMORY_VECTOR_DIM").and_then(|s| s.shown.as_deref());
+    assert_eq!(shown, Some("256"));
+    assert!(config.warnings.iter().any(|warning| warning.starts_with("MEMORY_VECTOR_DIM")), "{:?}", config.warnings);
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use soma_core::embed::Embedder;
-use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::language::speaking;
 use soma_core::error::Code;
 use soma_core::ids::MemoryId;
@@ -99,6 +98,6 @@ pub(crate) fn index(folder: &Path, embedder: &dyn Embedder) -> Result<Arc<dyn Ve
 ///
 /// # Errors
 /// `bad_config`.
-pub(crate) fn embedder(config: &Config) -> Result<Arc<dyn Embedder>> {
-    Ok(speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language))
+pub(crate) async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>> {
+    Ok(speaking(super::embedding::open(&config.embedder).await?, config.language))
 }

@@ -1,12 +1,10 @@
 //! What can be done with a data directory without owning it, while a server does or nobody.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use soma_core::Result;
 use soma_core::clock::Clock;
-use soma_core::embed::hash::HashEmbedder;
-use soma_core::embed::language::speaking;
+use soma_core::embed::language;
 use soma_embedded::{backup, directory, vectors};
 
 pub(crate) use soma_core::embed::Identity;
@@ -15,6 +13,7 @@ pub(crate) use soma_embedded::directory::{Facts, Running};
 pub(crate) use soma_embedded::journal::Beside as Journal;
 pub(crate) use soma_embedded::records::Beside as Records;
 
+use super::embedding;
 use crate::config::Config;
 
 /// Backs a data directory up to a folder, or to one file when the name ends in `.tar`.
@@ -62,7 +61,7 @@ pub(crate) fn collection(data_dir: &Path) -> Result<Option<Identity>> {
 /// # Errors
 /// `bad_config`.
 pub(crate) fn identity(config: &Config) -> Result<Identity> {
-    Ok(speaking(Arc::new(HashEmbedder::new(config.embedder.dims)?), config.embedder.language).identity().clone())
+    Ok(language::identity(embedding::identity(&config.embedder)?, config.language))
 }
 
 /// The directory as the file system shows it.

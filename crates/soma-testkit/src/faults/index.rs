@@ -82,6 +82,10 @@ impl Embedder for Embedding {
         self.inner.language()
     }
 
+    fn tolerance(&self) -> f32 {
+        self.inner.tolerance()
+    }
+
     async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {
         self.faults.around("embedder.documents", self.inner.documents(payloads)).await
     }

@@ -113,10 +113,13 @@ pub(super) fn index(subject: &Subject<'_>) -> Vec<Finding> {
 /// Whether the configured embedder filled the index.
 pub(super) fn embedder(subject: &Subject<'_>) -> Vec<Finding> {
     const CHECK: &str = "embedder";
+    let wanted = match offline::identity(subject.config) {
+        Ok(wanted) => wanted,
+        Err(error) => return judged(CHECK, Err(error)),
+    };
     let Some(directory) = subject.data() else { return Vec::new() };
     let look = || -> Result<Option<Finding>> {
         let Some(found) = offline::collection(directory)? else { return Ok(None) };
-        let wanted = offline::identity(subject.config)?;
         let show = |of: &offline::Identity| format!("{} {} with {} dimensions", of.name, of.revision, of.dims);
         Ok(Some(if found == wanted {
             Finding::ok(CHECK, show(&found))
