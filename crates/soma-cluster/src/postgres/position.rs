@@ -13,7 +13,7 @@ type Done<T> = std::result::Result<T, Failure>;
 
 /// How long the end of a predecessor's session is waited for, in milliseconds.
 const TERMINATION_MS: i64 = 5_000;
-/// What is read for a waiter, in the order that [`key_and_next`] reads.
+/// What is read for a waiter, in the order of [`PositionRow`].
 pub(super) const POSITIONS: &str =
     "SELECT projector, log, partition, next, indexed, updated_at FROM positions ORDER BY projector, log, partition";
 
