@@ -49,7 +49,7 @@ impl Embedder for Given {
     async fn query(&self, _text: &str) -> Result<Vec<f32>> {
         Err(Error::new(Code::BadRequest, "this embedder takes vectors only")
             .at("query")
-            .remedy(format!("send `vector` with {} numbers, or ask in lexical mode", self.identity.dims)))
+            .remedy(format!("send `embedding` with {} numbers instead, or ask in lexical mode", self.identity.dims)))
     }
 }
 

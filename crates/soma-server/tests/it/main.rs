@@ -8,6 +8,7 @@ mod corpus;
 mod crash;
 mod disk;
 mod document;
+mod embedder;
 mod examples;
 mod harness;
 mod http;
