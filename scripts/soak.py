@@ -77,7 +77,7 @@ class Poison:
 
     def __init__(self, cluster, corpus):
         self.producer = Producer(
-            {"bootstrap.servers": cluster.environment["KAFKA_BOOTSTRAP_SERVERS"], "partitioner": "murmur2_random", "acks": "all"}
+            {"bootstrap.servers": cluster.environment["KAFKA_BOOTSTRAP_SERVERS"], "partitioner": "murmur2_random", "acks": "all", "log_level": 2}
         )
         self.values = list(self.invalid(corpus))
         self.places, self.failed = set(), []

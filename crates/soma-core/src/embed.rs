@@ -1,6 +1,7 @@
 //! Embedders: payload to dense vector, as a port; and the vectors that need no model.
 
 pub mod hash;
+pub mod language;
 pub mod sparse;
 pub mod words;
 
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::error::Result;
+use language::Language;
 
 /// Which embedder filled an index: two indexes with equal identities hold comparable vectors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,17 @@ pub trait Embedder: Send + Sync {
     /// payloads have equal bits.
     fn tolerance(&self) -> f32 {
         0.0
+    }
+
+    /// Whether a turn's vector takes in those of its neighbours; the index then holds a mixture that no
+    /// single payload has. By default, if the dense score counts in hybrid recall.
+    fn mixes_neighbours(&self) -> bool {
+        self.hybrid_weight() > 0.0
+    }
+
+    /// In which language the words beside its vectors are cut; see [`language::speaking`].
+    fn language(&self) -> Language {
+        Language::English
     }
 
     /// One vector per payload, each of length `dims` and norm 1.

@@ -46,6 +46,8 @@ pub struct Engine {
     pub index: Arc<dyn VectorIndex>,
     /// What turns queries into vectors.
     pub embedder: Arc<dyn Embedder>,
+    /// What judges the best candidates of a recall again, if anything does.
+    pub reranker: Option<Arc<dyn recall::Reranker>>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
     /// The projector that fills `store` and `index`.

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod context;
 pub mod embed;
 pub mod engine;
 pub mod error;

@@ -38,6 +38,10 @@ pub const TOP_K_DEFAULT: usize = 10;
 pub const TARGET_BYTES_MAX: usize = 32 << 10;
 /// The longest query text, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The most actors whose names a question is asked without.
+pub const ACTORS_MAX: usize = 256;
+/// The most namespaces whose actors are looked up for a question.
+pub const ACTOR_NAMESPACES_MAX: usize = 16;
 /// Candidates taken from each list at recall, at least.
 pub const CANDIDATES_MIN: usize = 100;
 /// Items of a list page: default and maximum.

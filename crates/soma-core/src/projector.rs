@@ -13,6 +13,8 @@
 //! - The position moves in the transaction that holds the records of its batch, and only after the
 //!   index has applied the batch under the batch's `rev`.
 //! - `indexed` never passes what the index is known to hold after a crash ([`durable`]).
+//! - A batch that touches threads holds them locked from before its `rev` is drawn until it commits, and
+//!   rewrites every point that its changes reach, under that `rev` ([`crate::context`]).
 //! - A dead letter is durable before the position passes its record.
 //! - A failed step has rolled back before any waiting begins; nothing of an outage becomes a dead letter.
 //! - A backlog is read and embedded one batch ahead; what was made ahead is dropped on any failure.
@@ -24,7 +26,9 @@ mod durable;
 mod letters;
 pub mod observe;
 pub mod points;
+mod reach;
 mod takeover;
+mod vectors;
 pub mod verdict;
 
 use std::collections::BTreeSet;
@@ -47,6 +51,7 @@ use ahead::Ahead;
 use durable::Trail;
 use observe::{Component, Observer};
 use points::Embedded;
+use vectors::Vectors;
 use verdict::Verdict;
 
 /// What one projector works on. A projector has a name and a set of stores; another name over the
@@ -159,6 +164,8 @@ pub(crate) struct Session {
     trail: Trail,
     /// Records whose dead letters are durable though the position has not passed them yet.
     pub(crate) lettered: BTreeSet<Offset>,
+    /// What was embedded lately.
+    vectors: Vectors,
 }
 
 impl Session {

@@ -11,7 +11,10 @@
 //! shared word would be noise. A question that consists of function words only ("who are you?")
 //! names nothing that is indexed by word; hybrid then answers by vector alone, lexical with nothing.
 
+mod boost;
+mod question;
 pub mod rank;
+mod rerank;
 mod search;
 
 use std::time::Duration;
@@ -22,6 +25,11 @@ use crate::filter::Filter;
 use crate::ids::{Namespace, Position};
 use crate::memory::Memory;
 use crate::{json, limits};
+
+/// Names what memories are found by, for whoever compares figures: words with those of up to three turns
+/// on each side ([`crate::context`]), and a sum with priors ([`rank`]). A change of either that changes
+/// figures changes it.
+pub const RECIPE: &str = "context-3";
 
 /// Which lists take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -86,6 +94,8 @@ pub struct Request {
     pub filter: Option<Filter>,
     /// Which lists take part.
     pub mode: Mode,
+    /// What counts beside words and meaning; in hybrid mode only.
+    pub boost: Boost,
     /// Wait until the stores have passed this.
     pub after: Option<Position>,
     /// How long to wait for it.
@@ -139,4 +149,6 @@ impl Answer {
     }
 }
 
+pub use boost::Boost;
+pub use rerank::{RERANKED, Reranker};
 pub(crate) use search::recall;

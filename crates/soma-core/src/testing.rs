@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod index;
 pub mod letters;
 pub mod log;
+pub mod mixing;
 pub mod sample;
 pub mod store;
 
@@ -18,6 +19,7 @@ pub use clock::SeededClock;
 pub use index::Index;
 pub use letters::Letters;
 pub use log::Log;
+pub use mixing::Mixing;
 pub use store::Store;
 
 use std::sync::{Mutex, MutexGuard};

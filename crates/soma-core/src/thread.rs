@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use serde_json::Value;
+
 use crate::fold::State;
 use crate::ids::{MemoryId, Namespace, Timestamp};
 use crate::turn::{self, Occurred};
@@ -74,15 +76,20 @@ impl Placed {
     #[must_use]
     pub fn of(state: &State) -> Option<Self> {
         let (content, namespace) = (state.content.as_ref()?, state.namespace.as_ref()?);
-        let place = turn::Place::of(&content.payload)?;
+        Self::at(state.id, namespace, &content.payload, state.created_at)
+    }
+
+    /// Of a payload, set for a memory that came into being at this time.
+    pub(crate) fn at(id: MemoryId, namespace: &Namespace, payload: &Value, created_at: Timestamp) -> Option<Self> {
+        let place = turn::Place::of(payload)?;
         let occurred_at = match place.occurred {
             Some(Occurred::At { moment, .. }) => moment,
-            Some(Occurred::Words(_)) | None => state.created_at,
+            Some(Occurred::Words(_)) | None => created_at,
         };
         Some(Self {
             thread: Thread { namespace: namespace.clone(), name: place.thread },
             // Adding 0 turns −0 into 0, which databases do not tell apart.
-            key: TurnKey { seq: place.seq.map(|seq| seq + 0.0), occurred_at, id: state.id },
+            key: TurnKey { seq: place.seq.map(|seq| seq + 0.0), occurred_at, id },
             actor: place.actor,
         })
     }

@@ -20,6 +20,7 @@ mod health;
 mod history;
 mod import;
 mod list;
+mod log;
 mod manual;
 mod mcp;
 mod migrate;
@@ -33,6 +34,7 @@ mod select;
 mod sink;
 mod status;
 mod token;
+mod topics;
 mod up;
 mod verify;
 
@@ -112,6 +114,10 @@ enum Command {
     Backup(backup::Flags),
     /// Restore a backup into an empty data directory.
     Restore(restore::Flags),
+    /// Compare the topics with what they should be; with --apply, make them so.
+    Topics(topics::Flags),
+    /// Begin a new generation of the log.
+    Log(log::Flags),
     /// Make what is missing (topics, tables, collection), bring it to this version, and end.
     Migrate,
     /// Look at everything that soma depends on, and name the remedy for what is wrong.
@@ -212,6 +218,8 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         Command::Dlq(flags) => dlq::run(&config, flags, out),
         Command::Mcp(_) => mcp::run(config),
         Command::Token(flags) => token::run(&config, flags, out),
+        Command::Topics(flags) => topics::run(&config, flags, out),
+        Command::Log(flags) => log::run(&config, &flags, out),
         Command::Migrate => migrate::run(&config, out),
         Command::Model(flags) => model::run(&config, &flags, out),
         Command::Health => health::run(&config, out),

@@ -71,10 +71,10 @@ impl Traces {
             let whole = self.tracer.build_with_context(builder, &parent);
             let within = Context::new().with_remote_span_context(whole.span_context().clone());
             for (name, took) in [("kv_writer", report.records_took), ("vector_indexer", report.index_took)] {
-                let builder = SpanBuilder::from_name(name)
-                    .with_kind(SpanKind::Client)
-                    .with_start_time(start)
-                    .with_attributes([KeyValue::new("batch.events", i64::try_from(report.records).unwrap_or(i64::MAX))]);
+                let builder =
+                    SpanBuilder::from_name(name).with_kind(SpanKind::Client).with_start_time(start).with_attributes([
+                        KeyValue::new("batch.events", i64::try_from(report.records).unwrap_or(i64::MAX)),
+                    ]);
                 self.tracer.build_with_context(builder, &within).end_with_timestamp(start + took);
             }
             let mut whole = whole;

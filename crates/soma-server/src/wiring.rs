@@ -9,6 +9,7 @@ mod cluster;
 pub(crate) mod embedding;
 mod local;
 pub(crate) mod offline;
+pub(crate) mod operating;
 mod projecting;
 
 use std::path::Path;
@@ -86,6 +87,11 @@ pub(crate) fn projects(config: &Config, role: Role) -> bool {
         Role::Up | Role::Consumer => true,
         Role::Api | Role::Command => transport(config, role) == Transport::Journal,
     }
+}
+
+/// Whether everything lies on other servers.
+pub(crate) fn is_remote(config: &Config) -> bool {
+    config.events.eventing && config.kafka.is_some() && config.postgres.is_some() && config.qdrant.is_some()
 }
 
 /// Whether anything lies on another server, which may be away for a while.
@@ -191,6 +197,7 @@ pub(crate) async fn open(
         index: Arc::clone(&index),
         embedder: Arc::clone(&embedder),
         clock: Arc::clone(&clock),
+        reranker: None,
         projector: name.clone(),
         value_bytes_max,
     };

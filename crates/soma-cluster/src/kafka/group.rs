@@ -35,6 +35,8 @@ const ALONE_WITHIN: Duration = Duration::from_secs(25);
 const ALONE_EVERY: Duration = Duration::from_secs(1);
 /// How long leaving the group may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
+/// How often a failure that lasts is told of.
+const TROUBLE_EVERY: Duration = Duration::from_secs(30);
 /// What may wait between the client's thread and this task.
 const QUEUE: usize = 256;
 
@@ -128,7 +130,7 @@ pub async fn run(
         .spawn(move || member.run(&orders, &said))
         .map_err(|e| Error::new(Code::Unavailable, "cannot start the thread of the group's member").because(e))?;
     let machine = Machine::new(options.drain, options.share);
-    let run = Run { worker, options, commands, machine, hands: Hands::default(), trouble: String::new() };
+    let run = Run { worker, options, commands, machine, hands: Hands::default(), told: None };
     run.until(events, stop).await
 }
 
@@ -217,8 +219,8 @@ struct Run<W> {
     commands: SyncSender<Command>,
     machine: Machine,
     hands: Hands,
-    /// What the client last failed at.
-    trouble: String,
+    /// The remedy of what the client last failed at, and when that was told.
+    told: Option<(Option<String>, Duration)>,
 }
 
 impl<W: Fn(Partition) -> Worker> Run<W> {
@@ -269,16 +271,24 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
                 Some(Input::Lost(partitions))
             }
             Event::Trouble(error) => {
-                let text = error.to_string();
-                if text != self.trouble {
-                    tracing::warn!("{text}");
-                    self.trouble = text;
-                }
-                (self.options.on_change)(Change::Trouble(error));
+                self.trouble(error);
                 None
             }
             Event::Failed(error) => Some(Input::Failed(error)),
         }
+    }
+
+    /// Tells of a failure once, and again when it lasts: the client repeats itself many times a second, in
+    /// changing words. What has another remedy is another failure.
+    fn trouble(&mut self, error: Error) {
+        let (remedy, now) = (error.remedy.clone(), self.options.clock.elapsed());
+        let lately = |at: Duration| now.saturating_sub(at) < TROUBLE_EVERY;
+        if self.told.as_ref().is_some_and(|(told, at)| *told == remedy && lately(*at)) {
+            return;
+        }
+        tracing::warn!("{error}");
+        self.told = Some((remedy, now));
+        (self.options.on_change)(Change::Trouble(error));
     }
 
     fn carry_out(&mut self, effect: Effect) {

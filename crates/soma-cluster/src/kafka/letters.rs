@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use soma_core::clock::Clock;
-use soma_core::error::{Code, Error, Result};
+use soma_core::error::{Code, Error, Kind, Result};
 use soma_core::ids::{LogId, Offset, Partition, Place};
 use soma_core::log::{DeadLetter, DeadLetters};
 use tokio::sync::{Mutex, OnceCell};
@@ -132,7 +132,7 @@ impl DeadLetters for Letters {
         }
         match self.producer.append(&self.topic, &outgoing).await {
             Err(error) if error.code == Code::TooLarge => {}
-            answer => return answer.map(|_| ()),
+            answer => return answer.map(|_| ()).map_err(stuck),
         }
         // One letter that the topic cannot take must not stop the stream: its value stays where it lies in
         // the log, and the letter says so in a text that no redrive can take for an event.
@@ -152,7 +152,7 @@ impl DeadLetters for Letters {
                     let short = [Outgoing { value: Some(value.into_bytes()), ..one }];
                     self.producer.append(&self.topic, &short).await.map_err(stuck)?;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(stuck(error)),
             }
         }
         Ok(())
@@ -212,9 +212,9 @@ fn merge(page: &mut BTreeMap<Place, DeadLetter>, source: Place, letter: DeadLett
     }
 }
 
-/// The topic refuses even a short letter: an operator can mend that, and the stream waits.
+/// The topic refuses a letter whatever it says: an operator can mend that, and the stream waits.
 fn stuck(error: Error) -> Error {
-    if error.code == Code::TooLarge { Error { code: Code::Unavailable, ..error } } else { error }
+    if error.kind() == Kind::Invalid { Error { code: Code::Unavailable, ..error } } else { error }
 }
 
 /// A record as the topic holds it, for tests of the headers.

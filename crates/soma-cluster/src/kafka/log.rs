@@ -69,7 +69,7 @@ impl EventLog for Log {
             .collect();
         let places = self.producer.append(&self.topic, &outgoing).await?;
         let appended = places.into_iter().map(|(partition, offset)| {
-            self.reader.known(partition, offset + 1);
+            self.reader.written(partition, offset + 1);
             Appended::New(Place { log: self.id.clone(), partition, offset })
         });
         Ok(appended.collect())
@@ -82,7 +82,7 @@ impl EventLog for Log {
     async fn bounds(&self) -> Result<Vec<Bounds>> {
         let ends = self.producer.all_ends(&self.topic).await?;
         let bounds = ends.into_iter().map(|(partition, ends)| {
-            self.reader.known(partition, ends.high);
+            self.reader.readable(partition, ends.high);
             Bounds { partition, first: ends.low, next: ends.high }
         });
         Ok(bounds.collect())
@@ -94,6 +94,10 @@ impl EventLog for Log {
 
     async fn erase(&self, _: Partition, _: &[(MemoryId, Erasure)]) -> Result<()> {
         Ok(())
+    }
+
+    fn knows_event_ids(&self) -> bool {
+        false
     }
 
     async fn find(&self, _: EventId) -> Result<Option<Record>> {

@@ -20,10 +20,10 @@ use std::time::Duration;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{LogId, Offset, Partition};
 use soma_core::log::{ReadLimit, Record};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::client;
-use super::producer::Producer;
+use super::producer::{Ends, Producer};
 use fetcher::{Fetcher, Parts};
 use lane::Taken;
 
@@ -40,27 +40,44 @@ pub(super) struct Reader {
     topic: String,
     log: LogId,
     producer: Arc<Producer>,
-    ends: Ends,
+    known: Known,
     bytes_max: usize,
     fetchers: Mutex<Vec<Arc<Fetcher>>>,
+    /// Reads that do not continue a lane; one fetcher is left to those that do, so that nobody takes a lane
+    /// from under a read.
+    elsewhere: Semaphore,
 }
 
-/// The known ends of the partitions: a record below one is in the log, whoever says so.
+/// The known ends of the partitions.
 #[derive(Default)]
-struct Ends(Mutex<BTreeMap<Partition, Offset>>);
+struct Known(Mutex<BTreeMap<Partition, End>>);
 
-impl Ends {
-    fn get(&self, partition: Partition) -> Offset {
-        self.lock().get(&partition).copied().unwrap_or(0)
+#[derive(Clone, Copy, Default)]
+struct End {
+    /// A record below it is in the log, whoever says so.
+    written: Offset,
+    /// Readers were told that they can read up to there; this never goes back in one log.
+    readable: Offset,
+}
+
+impl Known {
+    fn get(&self, partition: Partition) -> End {
+        self.lock().get(&partition).copied().unwrap_or_default()
     }
 
-    fn raise(&self, partition: Partition, end: Offset) {
+    fn written(&self, partition: Partition, end: Offset) {
         let mut ends = self.lock();
         let known = ends.entry(partition).or_default();
-        *known = (*known).max(end);
+        known.written = known.written.max(end);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, Offset>> {
+    fn readable(&self, partition: Partition, end: Offset) {
+        let mut ends = self.lock();
+        let known = ends.entry(partition).or_default();
+        *known = End { written: known.written.max(end), readable: known.readable.max(end) };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, End>> {
         self.0.lock().expect("nobody panics while holding the lock")
     }
 }
@@ -90,13 +107,26 @@ enum Seen<T> {
 impl Reader {
     pub(super) fn new(log: LogId, topic: &str, partitions: usize, producer: Arc<Producer>) -> Self {
         let bytes_max = (FETCHER_BYTES / partitions.max(1)).clamp(LANE_BYTES_MIN, LANE_BYTES_MAX);
-        let (topic, ends) = (topic.to_owned(), Ends::default());
-        Self { topic, log, producer, ends, bytes_max, fetchers: Mutex::new(Vec::new()) }
+        let (topic, known) = (topic.to_owned(), Known::default());
+        Self {
+            topic,
+            log,
+            producer,
+            known,
+            bytes_max,
+            fetchers: Mutex::new(Vec::new()),
+            elsewhere: Semaphore::new(FETCHERS_MAX - 1),
+        }
     }
 
-    /// Takes note that the log reaches at least until there.
-    pub(super) fn known(&self, partition: Partition, end: Offset) {
-        self.ends.raise(partition, end);
+    /// Takes note that records were written up to there.
+    pub(super) fn written(&self, partition: Partition, end: Offset) {
+        self.known.written(partition, end);
+    }
+
+    /// Takes note that records can be read up to there.
+    pub(super) fn readable(&self, partition: Partition, end: Offset) {
+        self.known.readable(partition, end);
     }
 
     /// Records from `from` on; empty at the end of the log.
@@ -104,8 +134,14 @@ impl Reader {
     /// # Errors
     /// `unavailable`; `log_replaced` when the offsets are gone.
     pub(super) async fn read(&self, partition: Partition, from: Offset, limit: ReadLimit) -> Result<Vec<Record>> {
-        let mut seat = self.sit(partition, from).await?;
-        let end = self.ends.get(partition);
+        let (mut seat, _turn) = match self.sit(partition, from) {
+            Some(seat) => (seat, None),
+            None => {
+                let turn = self.elsewhere.acquire().await.map_err(|_| dead())?;
+                (self.move_to(partition, from).await?, Some(turn))
+            }
+        };
+        let end = self.known.get(partition).written;
         let read = async {
             loop {
                 let arrived = seat.arrived.clone();
@@ -143,7 +179,10 @@ impl Reader {
     /// # Errors
     /// `unavailable`, `log_replaced`.
     pub(super) async fn wait(&self, partition: Partition, from: Offset) -> Result<()> {
-        let mut seat = self.sit(partition, from).await?;
+        let mut seat = match self.sit(partition, from) {
+            Some(seat) => seat,
+            None => self.move_to(partition, from).await?,
+        };
         loop {
             let arrived = seat.arrived.clone();
             let mut notified = std::pin::pin!(arrived.notified());
@@ -163,30 +202,32 @@ impl Reader {
         self.producer.clock().elapsed()
     }
 
-    /// A lane that a read from there continues, or one that is put there.
-    async fn sit(&self, partition: Partition, from: Offset) -> Result<Seat> {
-        let end = self.ends.get(partition);
+    /// A lane that a read from there continues.
+    fn sit(&self, partition: Partition, from: Offset) -> Option<Seat> {
+        let end = self.known.get(partition).written;
         let fetchers = self.fetchers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for fetcher in fetchers {
             let mut state = fetcher.lock();
             if state.dead() {
                 continue;
             }
-            if let Some(lane) = state.lanes.get_mut(&partition).filter(|lane| lane.continues(from, end)) {
+            if let Some(lane) =
+                state.lanes.get_mut(&partition).filter(|lane| !lane.doubted && lane.continues(from, end))
+            {
                 lane.used = self.now();
                 lane.readers += 1;
                 let (epoch, arrived) = (lane.epoch, Arc::clone(&lane.arrived));
                 drop(state);
-                return Ok(Seat { fetcher, partition, epoch, arrived });
+                return Some(Seat { fetcher, partition, epoch, arrived });
             }
         }
-        self.move_to(partition, from).await
+        None
     }
 
     /// Whether the log ends for readers at this position of the lane. If it goes on, what follows are offsets
     /// without records, or records to come: the lane is fetched once more to tell.
     async fn settle(&self, seat: &Seat, position: Offset) -> Result<bool> {
-        let ends = self.producer.ends(&self.topic, seat.partition).await?;
+        let ends = self.ends(seat.partition).await?;
         if ends.high <= position {
             return Ok(true);
         }
@@ -200,24 +241,31 @@ impl Reader {
         Ok(false)
     }
 
-    /// Goes on after some offset of the fetcher was out of range: not where the log ends before it.
+    /// Goes on after some offset of the fetcher was out of range: not where the log ends before this one.
     async fn go_on(&self, partition: Partition, from: Offset, position: Offset) -> Result<Seat> {
+        self.readable(partition, position);
+        self.move_to(partition, from).await
+    }
+
+    /// The ends of a partition now.
+    async fn ends(&self, partition: Partition) -> Result<Ends> {
+        let before = self.known.get(partition).readable;
         let ends = self.producer.ends(&self.topic, partition).await?;
-        if ends.high < position {
+        if ends.high < before {
             let (log, end) = (&self.log, ends.high);
             let what = format!(
-                "log {log} partition {partition} was recreated or truncated: it ends at offset {end}, and was read up to {position}"
+                "log {log} partition {partition} was recreated or truncated: it ends at offset {end}, and ended at {before}"
             );
             return Err(Error::new(Code::LogReplaced, what)
                 .remedy("restore the log, or start a new generation with `soma log renew`"));
         }
-        self.move_to(partition, from).await
+        self.readable(partition, ends.high);
+        Ok(ends)
     }
 
     /// Puts the lane that has been idle for longest where a read begins.
     async fn move_to(&self, partition: Partition, from: Offset) -> Result<Seat> {
-        let ends = self.producer.ends(&self.topic, partition).await?;
-        self.ends.raise(partition, ends.high);
+        let ends = self.ends(partition).await?;
         if from < ends.low {
             let (log, low) = (&self.log, ends.low);
             let gone =

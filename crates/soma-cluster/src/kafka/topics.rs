@@ -21,9 +21,9 @@ use super::settings::{Mechanism, Settings};
 use super::{classify, client, diagnose};
 
 /// How long one administrative request may take.
-const TIMEOUT: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a new topic may take to be known to the broker that is asked.
-const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+const KNOWN_WITHIN: Duration = Duration::from_secs(20);
 const KNOWN_EVERY: Duration = Duration::from_millis(100);
 /// Partitions of a new topic.
 const PARTITIONS: i32 = 3;

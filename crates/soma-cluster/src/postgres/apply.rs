@@ -8,24 +8,32 @@ use std::collections::{BTreeMap, HashMap};
 
 use soma_core::error::{Code, Error};
 use soma_core::event::EventType;
-use soma_core::fold::{Change, Erase};
+use soma_core::fold::{Change, Erase, State};
 use soma_core::ids::MemoryId;
 use soma_core::store::Claim;
-use uuid::Uuid;
 
 use super::columns::{ADD_EVENTS, ADD_STATES, Events, SET_STATES, Spelled, States};
 use super::link::{Failure, Lease};
+use super::load;
 use super::schema::Schema;
 
-/// What a memory was before the batch, as far as the counts care.
-#[derive(Clone, Copy, Default)]
+/// What a memory was before the batch.
+#[derive(Clone, Copy)]
 pub(super) struct Before {
-    pub(super) live: bool,
-    pub(super) deleted: bool,
+    live: bool,
+    deleted: bool,
+    /// Under which its row was read.
+    pub(super) rev: u64,
 }
 
-/// By memory; those that had no row are missing.
-pub(super) type Befores = HashMap<MemoryId, Before>;
+impl Before {
+    pub(super) fn of(state: &State, rev: u64) -> Self {
+        Self { live: state.is_live(), deleted: state.kind == EventType::Deleted, rev }
+    }
+}
+
+/// Of the memories that this transaction has read; `None` for those that had no row.
+pub(super) type Befores = HashMap<MemoryId, Option<Before>>;
 
 type Done<T> = std::result::Result<T, Failure>;
 
@@ -37,37 +45,36 @@ pub(super) async fn stage(
     changes: &[Change],
     befores: &mut Befores,
 ) -> Done<u64> {
-    let spelled = changes.iter().map(Spelled::new).collect::<soma_core::Result<Vec<_>>>()?;
     remember(lease, changes, befores).await?;
-    erase(lease, changes).await?;
+    let stored = |change: &Change| befores.get(&change.state.id).copied().flatten().map(|before| before.rev);
+    let spelled = changes.iter().map(|change| Spelled::new(change, stored(change)));
+    let spelled = spelled.collect::<soma_core::Result<Vec<_>>>()?;
+    erase(lease, &spelled).await?;
     add_events(lease, &spelled).await?;
     let rev = draw(lease, schema).await?;
     set_states(lease, &spelled, rev).await?;
-    count(lease, claim, changes, befores).await?;
+    count(lease, claim, &spelled, befores).await?;
+    befores.extend(spelled.iter().map(|one| (one.change.state.id, Some(Before::of(&one.change.state, one.rev(rev))))));
     Ok(rev)
 }
 
 /// Looks at the rows that were not loaded in this transaction.
 async fn remember(lease: &Lease, changes: &[Change], befores: &mut Befores) -> Done<()> {
-    let unknown = |change: &&Change| change.state.rev > 0 && !befores.contains_key(&change.state.id);
-    let ids: Vec<Uuid> = changes.iter().filter(unknown).map(|change| change.state.id.0).collect();
-    if ids.is_empty() {
+    let unknown = changes.iter().map(|change| change.state.id).filter(|id| !befores.contains_key(id));
+    let unknown: Vec<MemoryId> = unknown.collect();
+    if unknown.is_empty() {
         return Ok(());
     }
-    let sql = "SELECT id, payload IS NOT NULL AND namespace IS NOT NULL, kind = 'deleted' FROM memories
-               WHERE id = ANY($1) ORDER BY id FOR UPDATE";
-    for row in lease.rows("read memories", sql, &[&ids]).await? {
-        befores.insert(MemoryId(row.get(0)), Before { live: row.get(1), deleted: row.get(2) });
-    }
+    let states = load::locked(lease, &unknown).await?;
+    befores.extend(unknown.into_iter().map(|id| (id, states.get(&id).map(|state| Before::of(state, state.rev)))));
     Ok(())
 }
 
-async fn erase(lease: &Lease, changes: &[Change]) -> Done<()> {
+async fn erase(lease: &Lease, spelled: &[Spelled<'_>]) -> Done<()> {
     let (mut whole, mut events, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-    for Change { state, erase, .. } in changes {
+    for Spelled { change: Change { state, erase, .. }, .. } in spelled.iter().filter(|one| !one.is_first()) {
         match erase {
             Erase::Nothing => {}
-            Erase::Everything if state.rev == 0 => {}
             Erase::Everything => whole.push(state.id.0),
             Erase::Events(ids) => {
                 events.extend(ids.iter().map(|id| id.0));
@@ -108,7 +115,7 @@ async fn set_states(lease: &Lease, spelled: &[Spelled<'_>], rev: u64) -> Done<()
         if change.is_first() {
             added.push(change, rev)?;
         } else {
-            set.push(change, if change.change.visible { rev } else { change.change.state.rev })?;
+            set.push(change, change.rev(rev))?;
         }
     }
     if added.len() > 0 {
@@ -142,17 +149,16 @@ async fn draw(lease: &Lease, schema: &Schema) -> Done<u64> {
     Ok(rev.ok_or_else(|| Error::new(Code::Corrupt, "the sequence memory_rev is below zero"))?)
 }
 
-async fn count(lease: &Lease, claim: &Claim, changes: &[Change], befores: &mut Befores) -> Done<()> {
+async fn count(lease: &Lease, claim: &Claim, spelled: &[Spelled<'_>], befores: &Befores) -> Done<()> {
     let mut tally: BTreeMap<&str, [i64; 3]> = BTreeMap::new();
-    for Change { state, rows, .. } in changes {
-        let before = befores.get(&state.id).copied().unwrap_or_default();
-        let after = Before { live: state.is_live(), deleted: state.kind == EventType::Deleted };
+    for Spelled { change: Change { state, rows, .. }, .. } in spelled {
+        let before = befores.get(&state.id).copied().flatten();
+        let after = Before::of(state, 0);
         let namespace = state.namespace.as_ref().map_or("", |namespace| namespace.as_str());
         let sums = tally.entry(namespace).or_default();
-        sums[0] += i64::from(after.live) - i64::from(before.live);
-        sums[1] += i64::from(after.deleted) - i64::from(before.deleted);
+        sums[0] += i64::from(after.live) - i64::from(before.is_some_and(|before| before.live));
+        sums[1] += i64::from(after.deleted) - i64::from(before.is_some_and(|before| before.deleted));
         sums[2] += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        befores.insert(state.id, after);
     }
     tally.retain(|_, sums| *sums != [0; 3]);
     if tally.is_empty() {

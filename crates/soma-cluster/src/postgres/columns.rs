@@ -96,25 +96,32 @@ fn unnested(columns: &[Column]) -> String {
 /// A change and the contents of its state and rows, spelled.
 pub(super) struct Spelled<'a> {
     pub(super) change: &'a Change,
+    /// The rev under which the memory's row was read; `None` when there was none.
+    stored: Option<u64>,
     content: Option<Cooked>,
     /// `None` for a row that has the content of the state.
     rows: Vec<Option<Cooked>>,
 }
 
 impl<'a> Spelled<'a> {
-    pub(super) fn new(change: &'a Change) -> Result<Self> {
+    pub(super) fn new(change: &'a Change, stored: Option<u64>) -> Result<Self> {
         let content = change.state.content.as_ref().map(Cooked::new).transpose()?;
         let row = |entry: &Entry| {
             let own = entry.event.content.as_ref().filter(|_| !shows(change, entry));
             own.map(Cooked::new).transpose()
         };
         let rows = change.rows.iter().map(row).collect::<Result<_>>()?;
-        Ok(Self { change, content, rows })
+        Ok(Self { change, stored, content, rows })
     }
 
-    /// Whether the memory has no row yet: a stored one has a rev.
+    /// Whether the memory has no row yet.
     pub(super) const fn is_first(&self) -> bool {
-        self.change.state.rev == 0
+        self.stored.is_none()
+    }
+
+    /// Under which rev it is written when this one was drawn: what readers see no difference of keeps its own.
+    pub(super) fn rev(&self, drawn: u64) -> u64 {
+        self.stored.filter(|_| !self.change.visible).unwrap_or(drawn)
     }
 }
 
@@ -240,7 +247,7 @@ impl<'a> States<'a> {
         self.rev.push(integer(rev)?);
         self.contents.push(spelled.content.as_ref());
         self.turns.push(Placed::of(state));
-        self.expected.push(integer(state.rev)?);
+        self.expected.push(integer(spelled.stored.unwrap_or(0))?);
         Ok(())
     }
 

@@ -16,17 +16,8 @@ fn uuids(ids: &[MemoryId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.0).collect()
 }
 
-/// Locks the rows that exist, in the order of their ids, so that no two transactions wait for each
-/// other. Those that do not exist are held by their first event, see [`super::apply`].
 pub(super) async fn load(lease: &Lease, ids: &[MemoryId], events: &[EventId]) -> Read<Loaded> {
-    let mut loaded = Loaded::default();
-    if !ids.is_empty() {
-        let sql = format!("SELECT {STATE} FROM memories WHERE id = ANY($1) ORDER BY id FOR UPDATE");
-        for row in lease.rows("read memories", &sql, &[&uuids(ids)]).await? {
-            let state = row::state(&row)?;
-            loaded.states.insert(state.id, state);
-        }
-    }
+    let mut loaded = Loaded { states: locked(lease, ids).await?, seen: HashSet::new() };
     if !events.is_empty() {
         let sql = "SELECT event_id FROM memory_events WHERE event_id = ANY($1)";
         let events: Vec<Uuid> = events.iter().map(|id| id.0).collect();
@@ -34,6 +25,18 @@ pub(super) async fn load(lease: &Lease, ids: &[MemoryId], events: &[EventId]) ->
         loaded.seen = rows.iter().map(|row| EventId(row.get(0))).collect::<HashSet<_>>();
     }
     Ok(loaded)
+}
+
+/// Locks the rows that exist, in the order of their ids, so that no two transactions wait for each
+/// other. Those that do not exist are held by their first event, see [`super::apply`].
+pub(super) async fn locked(lease: &Lease, ids: &[MemoryId]) -> Read<HashMap<MemoryId, State>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!("SELECT {STATE} FROM memories WHERE id = ANY($1) ORDER BY id FOR UPDATE");
+    let rows = lease.rows("read memories", &sql, &[&uuids(ids)]).await?;
+    let states = rows.iter().map(|row| row::state(row).map(|state| (state.id, state)));
+    Ok(states.collect::<soma_core::Result<_>>()?)
 }
 
 /// Those that exist.

@@ -82,7 +82,10 @@ async fn applied(lease: &Lease) -> Result<i32> {
 async fn migrate(lease: &Lease, schema: &Schema) -> Result<()> {
     let what = "make its tables";
     // Others wait for the lock and then find the work done.
-    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({})", schema.migration_lock());
+    let begin = format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SELECT pg_advisory_xact_lock({})",
+        schema.migration_lock(),
+    );
     lease.begin(what, &begin).await?;
     // Not looked for: this session may remember that the table was missing before it waited.
     let create = "CREATE TABLE IF NOT EXISTS soma_migrations (version integer PRIMARY KEY, \

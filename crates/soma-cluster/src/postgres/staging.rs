@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use soma_core::error::{Code, Error, Result};
-use soma_core::event::EventType;
 use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
 use soma_core::store::{Advance, Claim, Claimed, Loaded, Projecting, ProjectorName, Staging};
@@ -101,8 +100,8 @@ impl Staging for Open {
     async fn load(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<Loaded> {
         let loaded = load::load(self.lease()?, ids, events).await;
         let loaded = self.settle(loaded).await?;
-        let before = |state: &State| Before { live: state.is_live(), deleted: state.kind == EventType::Deleted };
-        self.befores.extend(loaded.states.values().map(|state| (state.id, before(state))));
+        let before = |id| loaded.states.get(id).map(|state| Before::of(state, state.rev));
+        self.befores.extend(ids.iter().map(|id| (*id, before(id))));
         Ok(loaded)
     }
 

@@ -20,7 +20,7 @@ pub(super) enum Asked {
 
 /// The error of an answer; `what` names server and collection.
 pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
-    let said = status.message();
+    let said = &said(&status);
     let new = |code, text: String| Error::new(code, text);
     let error = match status.code() {
         Grpc::Unavailable | Grpc::Unknown => new(Code::Unavailable, format!("{what} cannot be reached: {said}"))
@@ -48,6 +48,21 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
         Grpc::Ok | Grpc::AlreadyExists => new(Code::Internal, format!("{what} answers what was not asked: {said}")),
     };
     error.because(status)
+}
+
+/// What the server says, and of a broken connection also why: that stands at the end of the chain.
+fn said(status: &Status) -> String {
+    let mut cause = None;
+    let mut next = std::error::Error::source(status);
+    while let Some(inner) = next {
+        cause = Some(inner.to_string());
+        next = inner.source();
+    }
+    let said = status.message();
+    match cause {
+        Some(cause) if !said.contains(&cause) => format!("{said}: {cause}"),
+        Some(_) | None => said.to_owned(),
+    }
 }
 
 fn gone(what: &str, said: &str) -> Error {

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 /// The points that pass a condition.
 pub(super) fn filter(condition: Condition) -> Filter {
-    match translated(condition) {
-        ConditionOneOf::Filter(filter) => filter,
-        test => Filter { must: vec![Wired { condition_one_of: Some(test) }], ..Filter::default() },
+    let translated = translated(condition);
+    if let ConditionOneOf::Filter(filter) = translated {
+        return filter;
     }
+    Filter { must: vec![Wired { condition_one_of: Some(translated) }], ..Filter::default() }
 }
 
 /// Points whose `rev` is not above `rev`, or that have none.

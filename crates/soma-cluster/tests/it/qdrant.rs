@@ -34,7 +34,7 @@ fn settings(url: String) -> Settings {
 
 /// Impatient, for tests in which the server does not answer.
 fn impatient(url: String) -> Settings {
-    Settings { timeout: Duration::from_millis(500), ..settings(url) }
+    Settings { timeout: Duration::from_secs(3), ..settings(url) }
 }
 
 async fn connect(stand_in: &StandIn) -> Result<(Vectors, Opened), soma_core::Error> {

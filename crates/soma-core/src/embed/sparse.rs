@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::language::Language;
 use super::words::{Stems, Words};
 use crate::ids::Timestamp;
 use crate::index::Sparse;
@@ -29,40 +30,94 @@ const DAY_WEIGHT: f64 = 0.5;
 /// How much the fields beside a recognised text count.
 const REST_WEIGHT: f64 = 0.5;
 
-/// Words that count together: one text of a memory.
+/// The words of one text, as they are indexed, and how often each occurs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// Ascending by term.
+    counts: Vec<(u32, f64)>,
+    /// How many words there are.
+    len: usize,
+}
+
+impl Terms {
+    /// Of a text; function words are left out.
+    #[must_use]
+    pub fn of(text: &str, stems: &Stems) -> Self {
+        let words = Words::of(text);
+        let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut len = 0;
+        for word in words.content() {
+            *counts.entry(term(&stems.of(word))).or_default() += 1.0;
+            len += 1;
+        }
+        Self { counts: counts.into_iter().collect(), len }
+    }
+
+    /// How many words there are, repeated ones included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Words that count together: one text of a memory, or of a turn beside it.
+#[derive(Clone, Copy, Debug)]
 pub struct Section<'a> {
-    /// The text.
-    pub words: &'a Words,
-    /// How much each of its words counts, finite and above 0; the memory's own text counts 1.
+    /// The words.
+    pub terms: &'a Terms,
+    /// How much each of them counts, finite and above 0; the memory's own text counts 1.
     pub weight: f64,
+}
+
+/// What a memory says, ready to be put into vectors: its own, and those of its neighbours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// Its text.
+    pub text: Terms,
+    rest: Terms,
+    day: Terms,
+}
+
+impl Said {
+    /// By a memory, `event_time` giving its day when its payload does not.
+    #[must_use]
+    pub fn by(turn: &Turn, event_time: Timestamp, language: Language) -> Self {
+        let stems = Stems::in_language(language);
+        let day = Terms::of(&turn.day_words(event_time), &stems);
+        Self { text: Terms::of(&turn.text, &stems), rest: Terms::of(&turn.rest, &stems), day }
+    }
+
+    /// The vector of the memory among what is said around it.
+    #[must_use]
+    pub fn among<'a>(&'a self, around: impl IntoIterator<Item = Section<'a>>) -> Sparse {
+        let own = [Section { terms: &self.text, weight: 1.0 }, Section { terms: &self.rest, weight: REST_WEIGHT }];
+        document(own.into_iter().chain(around), &self.day)
+    }
 }
 
 /// The vector of a memory alone, `event_time` giving its day when its payload does not.
 #[must_use]
-pub fn memory(turn: &Turn, event_time: Timestamp) -> Sparse {
-    let (text, rest) = (Words::of(&turn.text), Words::of(&turn.rest));
-    let sections = [Section { words: &text, weight: 1.0 }, Section { words: &rest, weight: REST_WEIGHT }];
-    document(&sections, &Words::of(&turn.day_words(event_time)))
+pub fn memory(turn: &Turn, event_time: Timestamp, language: Language) -> Sparse {
+    Said::by(turn, event_time, language).among([])
 }
 
 /// The vector of these sections and the words of a day.
-#[must_use]
-pub fn document(sections: &[Section<'_>], day: &Words) -> Sparse {
-    let stems = Stems::default();
+fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms) -> Sparse {
     let mut frequencies: BTreeMap<u32, f64> = BTreeMap::new();
-    for Section { words, weight } in sections {
-        let terms: Vec<u32> = words.content().map(|word| term(&stems.of(word))).collect();
-        let share = weight / (1.0 - B + B * terms.len() as f64 / AVERAGE_WORDS);
-        let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
-        for term in terms {
-            *counts.entry(term).or_default() += 1.0;
-        }
-        for (term, count) in counts {
-            *frequencies.entry(term).or_default() += share * count;
+    for Section { terms, weight } in sections {
+        let share = weight / (1.0 - B + B * terms.len as f64 / AVERAGE_WORDS);
+        for (term, count) in &terms.counts {
+            *frequencies.entry(*term).or_default() += share * count;
         }
     }
-    for word in day.content() {
-        *frequencies.entry(term(&stems.of(word))).or_default() += DAY_WEIGHT;
+    for (term, count) in &day.counts {
+        *frequencies.entry(*term).or_default() += DAY_WEIGHT * count;
     }
     let values = frequencies.values().map(|tf| (tf * (K1 + 1.0) / (tf + K1)) as f32).collect();
     Sparse { indices: frequencies.into_keys().collect(), values }
@@ -71,8 +126,8 @@ pub fn document(sections: &[Section<'_>], day: &Words) -> Sparse {
 /// The vector of a question: each distinct word counts 1. Empty when it holds function words only,
 /// which no memory is indexed under.
 #[must_use]
-pub fn query(words: &Words) -> Sparse {
-    let stems = Stems::default();
+pub fn query(words: &Words, language: Language) -> Sparse {
+    let stems = Stems::in_language(language);
     let mut indices: Vec<u32> = words.content().map(|word| term(&stems.of(word))).collect();
     indices.sort_unstable();
     indices.dedup();
@@ -82,9 +137,9 @@ pub fn query(words: &Words) -> Sparse {
 
 /// The question's words, as they are indexed, that the memory holds; in the order of the question.
 #[must_use]
-pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp) -> Vec<String> {
-    let stems = Stems::default();
-    let held = memory(turn, event_time);
+pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, language: Language) -> Vec<String> {
+    let stems = Stems::in_language(language);
+    let held = memory(turn, event_time, language);
     let mut shared: Vec<String> = Vec::new();
     for word in question.content() {
         let stem = stems.of(word);

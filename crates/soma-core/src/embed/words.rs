@@ -3,8 +3,8 @@
 //! Lower case, `'s` dropped, runs of letters and digits. Text beyond ASCII is brought to one
 //! spelling (NFKC) and cut at the word boundaries of Unicode (UAX #29); scripts written without
 //! spaces between words (Chinese, Japanese, Thai and their like; Korean too, whose particles stick
-//! to the words) give every character and every pair of neighbouring characters. English suffixes
-//! are cut off words of ASCII letters only (Snowball).
+//! to the words) give every character and every pair of neighbouring characters. Suffixes are cut off
+//! by the stemmer of one language (Snowball), English unless another one is set.
 //!
 //! What a text gives never depends on the platform. It may change only together with the revision
 //! of the vectors that are made of it.
@@ -12,9 +12,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use rust_stemmers::{Algorithm, Stemmer};
+use rust_stemmers::Stemmer;
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
+
+use super::language::Language;
 
 /// Function words: they carry no meaning of their own, so they are not indexed. Kept short on
 /// purpose: a long list made retrieval worse. Sorted, for binary search.
@@ -66,26 +68,70 @@ impl Words {
     }
 }
 
+/// A text without these names, wherever their words stand one after the other (`'s` behind them goes
+/// too). `None` when no name stands there, or when nothing that carries meaning would be left.
+#[must_use]
+pub fn without(text: &str, names: &[Words]) -> Option<String> {
+    let words = Words::of(text);
+    let mut named = vec![false; words.spans.len()];
+    for name in names {
+        let name: Vec<&str> = name.iter().collect();
+        let starts = 0..(words.spans.len() + 1).saturating_sub(name.len());
+        for start in starts.filter(|start| words.iter().skip(*start).zip(&name).all(|(word, name)| word == *name)) {
+            named[start..start + name.len()].fill(true);
+        }
+    }
+    let left = words.iter().zip(&named).any(|(word, named)| !named && !is_stop(word));
+    if !left || !named.contains(&true) {
+        return None;
+    }
+    // Spans are places of the folded text; for ASCII they are those of the text itself.
+    let text = if text.is_ascii() { text } else { &words.folded };
+    let (mut rest, mut at) = (String::with_capacity(text.len()), 0);
+    for (span, _) in words.spans.iter().zip(&named).filter(|(_, named)| **named) {
+        if span.start >= at {
+            rest.push_str(&text[at..span.start]);
+        }
+        at = at.max(span.end);
+        let behind = &text[at..];
+        let possessive = behind.strip_prefix("'s").or_else(|| behind.strip_prefix("'S"));
+        if let Some(after) = possessive.filter(|after| !after.starts_with(char::is_alphanumeric)) {
+            at = text.len() - after.len();
+        }
+    }
+    rest.push_str(&text[at..]);
+    Some(rest.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 /// Whether a word, in lower case, is a function word.
 #[must_use]
 pub fn is_stop(word: &str) -> bool {
     STOP.binary_search(&word).is_ok()
 }
 
-/// Cuts English suffixes off words.
-pub struct Stems(Stemmer);
-
-impl Default for Stems {
-    fn default() -> Self {
-        Self(Stemmer::create(Algorithm::English))
-    }
+/// Cuts the suffixes of one language off words.
+pub struct Stems {
+    stemmer: Option<Stemmer>,
+    /// Whether the language is written in ASCII letters alone.
+    ascii: bool,
 }
 
 impl Stems {
-    /// The stem of a word in lower case; a word with anything but ASCII letters is its own.
+    /// Those of a language.
+    #[must_use]
+    pub fn in_language(language: Language) -> Self {
+        Self { stemmer: language.algorithm().map(Stemmer::create), ascii: language == Language::English }
+    }
+
+    /// The stem of a word in lower case. A word that the language does not write (of English, one with
+    /// anything but ASCII letters; else with anything but letters) is its own.
     #[must_use]
     pub fn of<'a>(&self, word: &'a str) -> Cow<'a, str> {
-        if word.bytes().all(|byte| byte.is_ascii_lowercase()) { self.0.stem(word) } else { Cow::Borrowed(word) }
+        let written = |c: char| if self.ascii { c.is_ascii_lowercase() } else { c.is_alphabetic() };
+        match &self.stemmer {
+            Some(stemmer) if word.chars().all(written) => stemmer.stem(word),
+            Some(_) | None => Cow::Borrowed(word),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
         let payloads: Vec<_> = chunk.iter().map(|(_, content)| &content.payload).collect();
         let vectors = projector.embedder.documents(&payloads).await?;
         for ((event, content), vector) in chunk.iter().zip(vectors) {
-            embedded.keep(event, &content.payload, vector);
+            embedded.keep(event, &content.payload, vector, projector.embedder.language());
         }
         tokio::task::yield_now().await;
     }

@@ -1,19 +1,23 @@
-//! Applying one batch: decode, fold, embed, stage, index, commit.
+//! Applying one batch: decode, fold, stage, read the neighbours, embed, index, commit.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::letters::{self, Decoded};
 use super::observe::{Component, Report};
-use super::points::{self, Embedded};
+use super::points::{self, Embedded, Planner};
+use super::reach::{self, Places};
+use super::vectors::Vectors;
 use super::{Failure, Projector, Session};
+use crate::context::{SPREAD, Subject};
 use crate::error::{Code, Error, Result};
 use crate::event::{EventType, codec};
-use crate::fold::{self, Entry, Folded, Outcome, State};
+use crate::fold::{self, Entry, Folded, Outcome};
 use crate::ids::{EventId, MemoryId};
 use crate::index::Op;
 use crate::log::{Erasure, Record};
 use crate::store::{Advance, LastEvent, Loaded, Staging};
+use crate::thread::Thread;
 
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
@@ -38,11 +42,23 @@ pub(super) async fn apply<T>(
     let folded = fold(staging.as_mut(), &loaded, &decoded.entries).await.map_err(store)?;
     report.records_took += watch.lap();
 
-    let mut ops = plan(projector, &folded, embedded, &mut report).await?;
-    report.index_took += watch.lap();
+    let places = places(projector, &loaded, &decoded.entries, &folded);
+    if !places.is_empty() {
+        let threads: Vec<Thread> = places.keys().cloned().collect();
+        staging.lock_threads(&threads).await.map_err(store)?;
+    }
     let rev = staging.stage(&folded.changes).await.map_err(store)?;
+    let turns = reach::turns(staging.as_mut(), &places, SPREAD).await.map_err(store)?;
+    let subjects = reach::subjects(&folded, &places, &turns);
+    let unnamed = reach::unnamed(&subjects, &decoded.entries);
+    if !unnamed.is_empty() {
+        staging.note_rewritten(&unnamed, last.place.offset + 1).await.map_err(store)?;
+    }
     report.records_took += watch.lap();
-    set_rev(&mut ops, rev);
+
+    let mut ops = plan(projector, &mut session.vectors, &subjects, embedded).await?;
+    report.embeddings_replaced = embeddings_replaced(projector, &folded);
+    points::set_rev(&mut ops, rev);
     let mut done = None;
     if let (Some(port), false) = (&projector.index, ops.is_empty()) {
         let (written, beside) = tokio::join!(port.write(ops), beside);
@@ -146,28 +162,30 @@ async fn fold(staging: &mut dyn Staging, loaded: &Loaded, entries: &[Entry]) -> 
     }
 }
 
+/// The places whose neighbours have to follow; none without an index.
+fn places(projector: &Projector, loaded: &Loaded, entries: &[Entry], folded: &Folded) -> Places {
+    if projector.index.is_none() { Places::new() } else { reach::places(loaded, entries, folded) }
+}
+
 async fn plan(
     projector: &Projector,
-    folded: &Folded,
+    vectors: &mut Vectors,
+    subjects: &[Subject<'_>],
     embedded: Embedded,
-    report: &mut Report,
 ) -> Result<Vec<Op>, Failure> {
     if projector.index.is_none() {
         return Ok(Vec::new());
     }
-    let visible: Vec<&State> = folded.changes.iter().filter(|c| c.visible).map(|c| &c.state).collect();
-    let planned = points::plan_with(projector.embedder.as_ref(), &visible, embedded).await.map_err(index)?;
-    report.embeddings_replaced = planned.embeddings_replaced;
-    Ok(planned.ops)
+    Planner::new(projector.embedder.as_ref(), vectors, embedded).plan(subjects).await.map_err(index)
 }
 
-fn set_rev(ops: &mut [Op], drawn: u64) {
-    for op in ops {
-        match op {
-            Op::Upsert(point) => point.rev = drawn,
-            Op::Delete { rev, .. } => *rev = drawn,
-        }
+fn embeddings_replaced(projector: &Projector, folded: &Folded) -> usize {
+    if projector.index.is_none() {
+        return 0;
     }
+    let identity = projector.embedder.identity();
+    let visible = folded.changes.iter().filter(|change| change.visible);
+    visible.filter(|change| points::replaces_own(&change.state, identity)).count()
 }
 
 /// Blanks in the log what this batch's deletes remove, and what arrived in it though a delete stands

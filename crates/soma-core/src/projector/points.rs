@@ -4,25 +4,19 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::vectors::Vectors;
+use crate::context::{AROUND, Subject};
+use crate::embed::language::Language;
 use crate::embed::{Embedder, Identity};
 use crate::error::Result;
 use crate::event::{Content, Event};
 use crate::fold::State;
-use crate::ids::{EventId, Timestamp};
+use crate::ids::{EventId, MemoryId, Timestamp};
 use crate::index::{Op, Point};
-use crate::point::Worded;
+use crate::point::{Lent, Worded};
 
 /// Payloads embedded between two chances for other tasks to run.
 pub(super) const EMBED_CHUNK: usize = 64;
-
-/// What the index has to do so that it shows these states.
-#[derive(Debug, Default)]
-pub struct Planned {
-    /// One operation per state, in the same order, each under the state's own `rev`.
-    pub ops: Vec<Op>,
-    /// Writers' own vectors that did not fit and were replaced by ours.
-    pub embeddings_replaced: usize,
-}
 
 /// Vectors that were made before they were asked for, by the event that brought each payload.
 #[derive(Debug, Default)]
@@ -37,10 +31,10 @@ struct Made {
 }
 
 impl Embedded {
-    /// Keeps the dense vector of an event's payload, and makes the sparse one. An event id may come twice
+    /// Keeps the dense vector of an event's payload, and reads its words. An event id may come twice
     /// with different payloads; one is kept.
-    pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>) {
-        let worded = Worded::of(payload, event.timestamp);
+    pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>, language: Language) {
+        let worded = Worded::of(payload, event.timestamp, language);
         self.0.insert(event.event_id, Made { payload: payload.clone(), at: event.timestamp, dense, worded });
     }
 
@@ -53,22 +47,29 @@ impl Embedded {
     }
 }
 
-/// Embeds what is live and plans one operation per state.
+/// Embeds what is live and plans one operation per subject, in the same order, each under the `rev`
+/// of its state.
 ///
 /// # Errors
 /// `unavailable` when the embedder is away.
-pub async fn plan(embedder: &dyn Embedder, states: &[&State]) -> Result<Planned> {
-    plan_with(embedder, states, Embedded::default()).await
+pub async fn plan(embedder: &dyn Embedder, subjects: &[Subject<'_>]) -> Result<Vec<Op>> {
+    Planner::new(embedder, &mut Vectors::default(), Embedded::default()).plan(subjects).await
 }
 
-/// As [`plan`], using vectors that are there already.
-pub(super) async fn plan_with(embedder: &dyn Embedder, states: &[&State], mut embedded: Embedded) -> Result<Planned> {
-    let mut planned = Planned::default();
-    for chunk in states.chunks(EMBED_CHUNK) {
-        plan_chunk(embedder, chunk, &mut embedded, &mut planned).await?;
-        tokio::task::yield_now().await;
+/// Puts operations under a `rev` that was drawn for them.
+pub(super) fn set_rev(ops: &mut [Op], drawn: u64) {
+    for op in ops {
+        match op {
+            Op::Upsert(point) => point.rev = drawn,
+            Op::Delete { rev, .. } => *rev = drawn,
+        }
     }
-    Ok(planned)
+}
+
+/// Whether the writer's own vector of a memory cannot stand in this index.
+pub(super) fn replaces_own(state: &State, identity: &Identity) -> bool {
+    let content = state.content.as_ref().filter(|content| state.is_live() && content.embedding.is_some());
+    content.is_some_and(|content| own_vector(content, identity).is_none())
 }
 
 /// The writer's own vector, of norm 1, if it may stand in this index: made by the same model
@@ -90,39 +91,119 @@ pub fn own_vector(content: &Content, identity: &Identity) -> Option<Vec<f32>> {
     Some(vector)
 }
 
-async fn plan_chunk(
-    embedder: &dyn Embedder,
-    states: &[&State],
-    embedded: &mut Embedded,
-    planned: &mut Planned,
-) -> Result<()> {
-    let mut there = Vec::with_capacity(states.len());
-    let mut payloads = Vec::new();
-    for state in states.iter().filter(|state| state.is_live()) {
-        let Some(content) = &state.content else { continue };
-        let own = own_vector(content, embedder.identity());
-        planned.embeddings_replaced += usize::from(own.is_none() && content.embedding.is_some());
-        let vectors = match own {
-            Some(dense) => Some((dense, Worded::of(&content.payload, state.updated_at))),
-            None => embedded.take(state, content),
-        };
-        if vectors.is_none() {
-            payloads.push(&content.payload);
-        }
-        there.push(vectors);
+/// What one memory lends to points; each is read once, however many points it lends to.
+struct Told {
+    worded: Worded,
+    dense: Option<Vec<f32>>,
+}
+
+/// Makes the operations of one plan.
+pub(super) struct Planner<'a> {
+    embedder: &'a dyn Embedder,
+    /// Vectors of earlier batches.
+    vectors: &'a mut Vectors,
+    embedded: Embedded,
+    told: HashMap<MemoryId, Told>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(embedder: &'a dyn Embedder, vectors: &'a mut Vectors, embedded: Embedded) -> Self {
+        Self { embedder, vectors, embedded, told: HashMap::new() }
     }
-    let mut made = embedder.documents(&payloads).await?.into_iter();
-    let mut there = there.into_iter();
-    for state in states {
-        let point = match if state.is_live() { there.next() } else { None } {
-            Some(Some((dense, worded))) => Point::with(state, dense, worded),
-            Some(None) => made.next().and_then(|dense| Point::of(state, dense)),
-            None => None,
+
+    pub(super) async fn plan(mut self, subjects: &[Subject<'_>]) -> Result<Vec<Op>> {
+        let mut ops = Vec::with_capacity(subjects.len());
+        for chunk in subjects.chunks(EMBED_CHUNK) {
+            self.tell(chunk).await?;
+            ops.extend(chunk.iter().map(|subject| self.op(subject)));
+            tokio::task::yield_now().await;
+        }
+        Ok(ops)
+    }
+
+    fn op(&self, subject: &Subject<'_>) -> Op {
+        let state = subject.state;
+        let lent = |state: &State| {
+            let told = self.told.get(&state.id)?;
+            Some(Lent { worded: &told.worded, dense: told.dense.as_deref() })
         };
-        planned.ops.push(match point {
+        let own = if state.is_live() { lent(state) } else { None };
+        let around = || {
+            let mut around: [Option<Lent<'_>>; AROUND.len()] = Default::default();
+            for (to, beside) in around.iter_mut().zip(&subject.around) {
+                *to = beside.and_then(lent);
+                if let Some(lent) = to.as_mut().filter(|_| !self.embedder.mixes_neighbours()) {
+                    lent.dense = None;
+                }
+            }
+            around
+        };
+        match own.and_then(|own| Point::among(state, &own, &around())) {
             Some(point) => Op::Upsert(Box::new(point)),
             None => Op::Delete { id: state.id, rev: state.rev },
-        });
+        }
     }
-    Ok(())
+
+    /// Reads what these subjects and the turns around them say, and embeds what has no vector.
+    async fn tell(&mut self, subjects: &[Subject<'_>]) -> Result<()> {
+        let mut missing: Vec<&State> = Vec::new();
+        for Subject { state, around } in subjects {
+            if self.hear(state, Wanted::Dense) {
+                missing.push(state);
+            }
+            for (beside, state) in AROUND.iter().zip(around) {
+                let Some(state) = state else { continue };
+                let mixed = beside.meaning > 0.0 && self.embedder.mixes_neighbours();
+                if self.hear(state, if mixed { Wanted::Dense } else { Wanted::Words }) {
+                    missing.push(state);
+                }
+            }
+        }
+        missing.sort_unstable_by_key(|state| state.id);
+        missing.dedup_by_key(|state| state.id);
+        for chunk in missing.chunks(EMBED_CHUNK) {
+            let live = chunk.iter().filter_map(|state| Some((state.id, &state.content.as_ref()?.payload)));
+            let (ids, payloads): (Vec<MemoryId>, Vec<&Value>) = live.unzip();
+            let made = self.embedder.documents(&payloads).await?;
+            for ((id, payload), dense) in ids.into_iter().zip(payloads).zip(made) {
+                if self.embedder.mixes_neighbours() {
+                    self.vectors.keep(payload, &dense);
+                }
+                if let Some(told) = self.told.get_mut(&id) {
+                    told.dense = Some(dense);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a memory, as far as it is at hand; whether it has to be embedded.
+    fn hear(&mut self, state: &State, wanted: Wanted) -> bool {
+        let Some(content) = state.content.as_ref().filter(|_| state.is_live()) else { return false };
+        let (embedder, vectors, embedded) = (self.embedder, &mut *self.vectors, &mut self.embedded);
+        let told = self.told.entry(state.id).or_insert_with(|| match embedded.take(state, content) {
+            Some((dense, worded)) => {
+                if embedder.mixes_neighbours() {
+                    vectors.keep(&content.payload, &dense);
+                }
+                Told { worded, dense: Some(dense) }
+            }
+            None => Told { worded: Worded::of(&content.payload, state.updated_at, embedder.language()), dense: None },
+        });
+        if told.dense.is_none() && wanted == Wanted::Dense {
+            told.dense = own_vector(content, embedder.identity());
+            if told.dense.is_none() && embedder.mixes_neighbours() {
+                told.dense = vectors.of(&content.payload);
+            }
+            return told.dense.is_none();
+        }
+        false
+    }
+}
+
+/// What is taken from a memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Words,
+    Dense,
 }

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use super::durable::Trail;
 use super::observe::Component;
+use super::reach::{self, Places};
+use super::vectors::Vectors;
 use super::{Failure, Projector, Session, points};
+use crate::context::{self, REACH, Subject};
 use crate::error::{Code, Error, Result};
 use crate::event::codec;
-use crate::fold::State;
 use crate::ids::{LogId, MemoryId, Partition};
-use crate::index::VectorIndex;
+use crate::index::{Op, VectorIndex};
 use crate::log::{Bounds, ReadLimit};
-use crate::store::{Claim, Claimed, LastEvent};
+use crate::store::{Claim, Claimed, LastEvent, Staging};
+use crate::thread::{Placed, Thread, TurnKey};
 
 /// Memories whose points are rewritten at once.
 const REPAIR_CHUNK: usize = 500;
@@ -34,6 +37,7 @@ pub(super) async fn take(projector: &Projector, partition: Partition) -> Result<
         flushed_at: projector.clock.elapsed(),
         trail: Trail::new(lag),
         lettered: BTreeSet::new(),
+        vectors: Vectors::default(),
     };
     session.flush(projector).await?;
     Ok(session)
@@ -112,8 +116,12 @@ async fn lacks_points(projector: &Projector, index: &dyn VectorIndex, claimed: &
     Ok(points.saturating_add(forgotten) < memories)
 }
 
-/// The points of every memory that the log names between what is durable and the position.
+/// The points of every memory that the log names between what is durable and the position, and those
+/// that the same batches rewrote beside them.
 async fn rewrite_named(projector: &Projector, claimed: &Claimed) -> Result<(), Failure> {
+    for ids in claimed.rewritten.chunks(REPAIR_CHUNK) {
+        rewrite(projector, &claimed.claim, ids.iter().copied().collect()).await?;
+    }
     let mut at = claimed.indexed;
     while at < claimed.next {
         let limit = ReadLimit { records: REPAIR_CHUNK, bytes: projector.options.batch.bytes };
@@ -145,19 +153,52 @@ async fn rewrite_all(projector: &Projector, claimed: &Claimed) -> Result<(), Fai
     }
 }
 
-/// Rewrites these points under the locks of their rows: a point written from a row that another
-/// projector deletes meanwhile would come back, because the index inserts what is missing. The rows are
-/// loaded few at a time, because each may be large; points are small.
+/// Rewrites these points under the locks of their rows and threads: a point written from a row that
+/// another projector deletes meanwhile would come back, because the index inserts what is missing. The
+/// rows are loaded few at a time, because each may be large; points are small.
+///
+/// A neighbour's change may have raised the `rev` of a turn's point above its record's, so turns are
+/// rewritten under a new one; they are read when all threads are locked.
 async fn rewrite(projector: &Projector, claim: &Claim, ids: BTreeSet<MemoryId>) -> Result<(), Failure> {
     let Some(index) = &projector.index else { return Ok(()) };
     let ids: Vec<MemoryId> = ids.into_iter().collect();
     let mut staging = projector.store.begin(claim).await.map_err(Failure::of(Component::KvWriter))?;
-    let mut ops = Vec::with_capacity(ids.len());
+    let (mut ops, mut places) = (Vec::with_capacity(ids.len()), Places::new());
     for ids in ids.chunks(LOAD_CHUNK) {
         let loaded = staging.load(ids, &[]).await.map_err(Failure::of(Component::KvWriter))?;
-        let states: Vec<&State> = ids.iter().filter_map(|id| loaded.states.get(id)).collect();
-        let planned = points::plan(projector.embedder.as_ref(), &states).await;
-        ops.extend(planned.map_err(Failure::of(Component::VectorIndexer))?.ops);
+        let states = ids.iter().filter_map(|id| loaded.states.get(id));
+        let mut alone = Vec::new();
+        for state in states {
+            match Placed::of(state) {
+                Some(placed) => reach::add(&mut places, Some(placed)),
+                None => alone.push(Subject::alone(state)),
+            }
+        }
+        ops.extend(plan(projector, &alone).await?);
+    }
+    if !places.is_empty() {
+        ops.extend(turns(projector, staging.as_mut(), places).await?);
     }
     index.write(ops).await.map_err(Failure::of(Component::VectorIndexer))
+}
+
+/// The points of the turns at these places.
+async fn turns(projector: &Projector, staging: &mut dyn Staging, places: Places) -> Result<Vec<Op>, Failure> {
+    let threads: Vec<Thread> = places.keys().cloned().collect();
+    staging.lock_threads(&threads).await.map_err(Failure::of(Component::KvWriter))?;
+    let rev = staging.stage(&[]).await.map_err(Failure::of(Component::KvWriter))?;
+    let mut ops = Vec::new();
+    for (thread, keys) in places {
+        let keys: Vec<TurnKey> = keys.into_iter().collect();
+        for keys in keys.chunks(LOAD_CHUNK) {
+            let turns = staging.turns(&thread, keys, REACH).await.map_err(Failure::of(Component::KvWriter))?;
+            ops.extend(plan(projector, &context::standing(&turns, keys)).await?);
+        }
+    }
+    points::set_rev(&mut ops, rev);
+    Ok(ops)
+}
+
+async fn plan(projector: &Projector, subjects: &[Subject<'_>]) -> Result<Vec<Op>, Failure> {
+    points::plan(projector.embedder.as_ref(), subjects).await.map_err(Failure::of(Component::VectorIndexer))
 }

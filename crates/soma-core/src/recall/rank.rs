@@ -45,6 +45,8 @@ pub struct Candidate {
     pub bm25: Option<f64>,
     /// The cosine similarity, if the dense list takes part.
     pub cosine: Option<f64>,
+    /// What the request adds to it, whatever the mode.
+    pub boosts: Vec<(&'static str, f64)>,
 }
 
 /// Its score and the summands of it.
@@ -72,7 +74,7 @@ pub fn rank(
         .iter()
         .enumerate()
         .map(|(at, candidate)| {
-            let parts = match mode {
+            let mut parts = match mode {
                 Mode::Lexical => vec![("bm25", candidate.bm25.unwrap_or(0.0))],
                 Mode::Dense => vec![("cosine", candidate.cosine.unwrap_or(0.0))],
                 Mode::Hybrid => {
@@ -84,13 +86,28 @@ pub fn rank(
                     parts
                 }
             };
+            parts.extend(&candidate.boosts);
             let total = parts.iter().map(|(_, part)| part).sum();
             (at, Score { total, parts })
         })
         .collect();
+    sort(&mut ranked, candidates);
+    ranked
+}
+
+/// Adds what a reranker says of the first of them, and sorts again. What is no share counts nothing.
+pub fn rerank(ranked: &mut [(usize, Score)], candidates: &[Candidate], scores: &[f64]) {
+    for ((_, score), given) in ranked.iter_mut().zip(scores) {
+        let part = if given.is_nan() { 0.0 } else { given.clamp(0.0, 1.0) };
+        score.parts.push(("reranker", part));
+        score.total = score.parts.iter().map(|(_, part)| part).sum();
+    }
+    sort(ranked, candidates);
+}
+
+fn sort(ranked: &mut [(usize, Score)], candidates: &[Candidate]) {
     ranked
         .sort_by(|(a, x), (b, y)| y.total.total_cmp(&x.total).then_with(|| candidates[*a].id.cmp(&candidates[*b].id)));
-    ranked
 }
 
 /// A score as a share of the best one.

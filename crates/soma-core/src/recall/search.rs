@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::rank::{self, Candidate};
-use super::{Answer, Explain, Hit, Mode, Probe, Request, Scope};
+use super::question::Plan;
+use super::rank::{self, Candidate, Score};
+use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope};
 use crate::embed::sparse;
-use crate::embed::words::Words;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace};
-use crate::index::{FoundList, Query, Search, Sparse};
+use crate::index::{FoundList, Query, Search};
 use crate::limits;
 use crate::memory::Memory;
 use crate::turn::Turn;
@@ -27,7 +27,7 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
     if namespaces.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Answer { hits: Vec::new(), truncated: false, position });
     }
-    let plan = Plan::of(engine, request).await?;
+    let plan = Plan::of(engine, request, namespaces.as_deref()).await?;
     let mut round = Round { engine, request, plan: &plan, namespaces, records: HashMap::new() };
     let mut limit = limits::CANDIDATES_MIN.max(request.top_k);
     let (candidates, memories) = loop {
@@ -37,7 +37,8 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         }
         limit = limit.saturating_mul(2);
     };
-    let hits = hits(request, &plan, &candidates, memories);
+    let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
+    let hits = hits(request, &plan, ranked, &candidates, memories);
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -47,6 +48,17 @@ fn check(engine: &Engine, request: &Request) -> Result<()> {
     if request.top_k == 0 || request.top_k > limits::TOP_K_MAX {
         let what = format!("top_k is {}, not 1 to {}", request.top_k, limits::TOP_K_MAX);
         return refuse("top_k", what, "ask for fewer hits, and more narrowly");
+    }
+    if request.boost != Boost::default() {
+        let Boost { importance, recency_half_life } = request.boost;
+        if request.mode != Mode::Hybrid {
+            let what = "one list alone keeps the scores of the index, so nothing is added to them".to_owned();
+            return refuse("boost", what, "use mode hybrid, or leave boost out");
+        }
+        if !(0.0..=1.0).contains(&importance) || recency_half_life.is_some_and(|half_life| half_life.is_zero()) {
+            let what = "importance is not 0 to 1, or the half-life is not above 0".to_owned();
+            return refuse("boost", what, "weigh importance by 0 to 1 and give the half-life in days");
+        }
     }
     if matches!(&request.scope, Scope::Namespaces(names) if names.is_empty()) {
         return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
@@ -80,46 +92,6 @@ fn check_vector(engine: &Engine, vector: &[f32]) -> Result<()> {
     };
     let error = Error::new(Code::BadRequest, format!("the embedding {fault}")).at("embedding");
     Err(error.remedy("embed the question with the model that filled the index"))
-}
-
-/// What takes part in answering.
-struct Plan {
-    /// How the candidates are ranked.
-    mode: Mode,
-    words: Words,
-    sparse: Option<Sparse>,
-    dense: Option<Vec<f32>>,
-    dense_weight: f64,
-}
-
-impl Plan {
-    async fn of(engine: &Engine, request: &Request) -> Result<Self> {
-        let dense_weight = engine.embedder.hybrid_weight();
-        let alone = |mode, words, sparse, dense| Self { mode, words, sparse, dense, dense_weight };
-        let text = match &request.probe {
-            Probe::Vector(vector) => {
-                return Ok(alone(Mode::Dense, Words::default(), None, Some(normalised(vector))));
-            }
-            Probe::Text(text) => text,
-        };
-        let words = Words::of(text);
-        let sparse = sparse::query(&words);
-        let wordless = sparse.indices.is_empty();
-        Ok(match request.mode {
-            Mode::Lexical => alone(Mode::Lexical, words, Some(sparse), None),
-            Mode::Dense => alone(Mode::Dense, words, None, Some(engine.embedder.query(text).await?)),
-            Mode::Hybrid if wordless => alone(Mode::Dense, words, None, Some(engine.embedder.query(text).await?)),
-            Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, Some(sparse), None),
-            Mode::Hybrid => alone(Mode::Hybrid, words, Some(sparse), Some(engine.embedder.query(text).await?)),
-        })
-    }
-}
-
-fn normalised(vector: &[f32]) -> Vec<f32> {
-    // The largest component first: squares of very large or very small numbers leave f64 otherwise.
-    let largest = vector.iter().map(|value| f64::from(value.abs())).fold(0.0, f64::max);
-    let norm = vector.iter().map(|value| (f64::from(*value) / largest).powi(2)).sum::<f64>().sqrt();
-    vector.iter().map(|value| (f64::from(*value) / largest / norm) as f32).collect()
 }
 
 /// What one round of asking the index has brought.
@@ -160,11 +132,13 @@ impl Round<'_> {
         let dropped = asked - found.len();
         self.complete_scores(&mut found).await?;
 
+        let now = self.engine.clock.now();
         let mut candidates = Vec::with_capacity(found.len());
         let mut memories = Vec::with_capacity(found.len());
         for (id, (bm25, cosine)) in found {
             if let Some(Some(memory)) = self.records.get(&id) {
-                candidates.push(Candidate { id, bm25, cosine });
+                let boosts = self.request.boost.parts(memory, now);
+                candidates.push(Candidate { id, bm25, cosine, boosts });
                 memories.push(memory.clone());
             }
         }
@@ -232,20 +206,42 @@ impl Round<'_> {
     }
 }
 
-fn hits(request: &Request, plan: &Plan, candidates: &[Candidate], memories: Vec<Memory>) -> Vec<Hit> {
+/// The candidates in order, best first.
+async fn ranked(
+    engine: &Engine,
+    request: &Request,
+    plan: &Plan,
+    candidates: &[Candidate],
+    memories: &[Memory],
+) -> Result<Vec<(usize, Score)>> {
     let turns: Vec<Turn> = match plan.mode {
         Mode::Hybrid => memories.iter().map(|memory| Turn::of(&memory.payload)).collect(),
         Mode::Dense | Mode::Lexical => Vec::new(),
     };
+    let mut ranked = rank::rank(plan.mode, &plan.words, plan.dense_weight, candidates, &turns);
+    if let (Some(reranker), Probe::Text(question), Mode::Hybrid) = (&engine.reranker, &request.probe, request.mode) {
+        let best: Vec<&Memory> = ranked.iter().take(RERANKED).map(|(at, _)| &memories[*at]).collect();
+        let scores = reranker.scores(question, &best).await?;
+        rank::rerank(&mut ranked, candidates, &scores);
+    }
+    Ok(ranked)
+}
+
+fn hits(
+    request: &Request,
+    plan: &Plan,
+    ranked: Vec<(usize, Score)>,
+    candidates: &[Candidate],
+    memories: Vec<Memory>,
+) -> Vec<Hit> {
     let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let ranked = rank::rank(plan.mode, &plan.words, plan.dense_weight, candidates, &turns);
     let top = ranked.into_iter().take(request.top_k);
     top.filter_map(|(at, score)| {
         let memory = memories[at].take()?;
         let explain = request.explain.then(|| Explain {
             bm25: candidates[at].bm25,
             cosine: candidates[at].cosine,
-            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at),
+            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at, plan.language),
             parts: score.parts,
         });
         Some(Hit { memory, score: score.total, explain })

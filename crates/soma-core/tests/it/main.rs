@@ -14,5 +14,6 @@ mod projector;
 mod recall;
 mod redrive;
 mod scripts;
+mod threads;
 mod verify;
 mod world;

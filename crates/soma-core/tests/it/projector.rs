@@ -10,10 +10,14 @@ use std::time::Duration;
 use goldenscript::{Command, Context};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
+use soma_core::embed::language::Language;
+use soma_core::embed::sparse;
+use soma_core::embed::words::Words;
 use soma_core::error::Code;
 use soma_core::event::schemas::Any;
 use soma_core::event::{Event, EventType, codec};
 use soma_core::ids::{EventId, MemoryId};
+use soma_core::index::Point;
 use soma_core::log::{Appended, DeadLetters, EventLog, NewRecord};
 use soma_core::projector::observe::Nobody;
 use soma_core::projector::{Options, Projector, Step, Worker};
@@ -29,11 +33,11 @@ fn golden_scripts() {
     run_folder("projector", Script::new);
 }
 
-/// Commands that write: `remember|update|delete m<n> ["text"] [id=e<n>] [ns=<namespace>]`,
-/// `tombstone m<n>`, `poison m<n>`, `redrive <offset>`.
+/// Commands that write: `remember|update|delete m<n> ["text"] [id=e<n>] [ns=<namespace>] [seq=<n>]
+/// [thread=<name>]` (a turn of the thread `talk` when it has a `seq`), `tombstone m<n>`, `poison m<n>`, `redrive <offset>`.
 /// Commands that fail: `outage <port>`, `recovery`, `refuse e<n>`, `forget-unflushed`, `recreate`.
 /// Commands that project: `project [crash=<before|after>_<call>]` to the end of the log or the first
-/// failure, `restart`, `flush`, `log`, `wait <seconds>` (then as `project`).
+/// failure, `restart`, `flush`, `log`, `find <word>` (whose points hold it), `wait <seconds>` (then as `project`).
 /// `lag <seconds>` at the beginning: a flush of the index becomes durable after that long.
 struct Script {
     clock: Arc<SeededClock>,
@@ -102,6 +106,7 @@ impl goldenscript::Runner for Script {
             }
             "project" => self.project(args.take_key("crash"))?,
             "log" => self.spell_log(),
+            "find" => self.find(args.next_pos().ok_or("which word?")?),
             name => return Err(format!("unknown command {name}").into()),
         };
         args.reject_next()?;
@@ -131,6 +136,14 @@ impl Script {
         self.events += 1;
         let number = args.take_key("id").map_or(Ok(self.events), |id| numbered(Some(id), 'e'))?;
         let event = set(kind, id, number, args.next_pos().unwrap_or_default());
+        let (thread, seq) = (args.take_key("thread"), args.take_key("seq"));
+        let mut event = event;
+        if let (Some(content), true) = (&mut event.content, thread.or(seq).is_some()) {
+            content.payload["thread"] = thread.unwrap_or("talk").into();
+            if let Some(seq) = seq {
+                content.payload["seq"] = seq.parse::<f64>()?.into();
+            }
+        }
         let event = Event { namespace: Some(namespace(args.take_key("ns").unwrap_or("demo"))), ..event };
         let event = if kind == EventType::Deleted { Event { content: None, ..event } } else { event };
         // Without its id, so that the log takes a duplicate as a topic would.
@@ -162,6 +175,14 @@ impl Script {
         headers.extend(origin.map(|(name, value)| (name.to_owned(), value.into_bytes())));
         self.refused.lock().expect("nobody panics here").clear();
         self.append(NewRecord { key: record.key, value: record.value, headers, event_id: None })
+    }
+
+    fn find(&self, word: &str) -> String {
+        let term = sparse::query(&Words::of(word), Language::English).indices;
+        assert_eq!(term.len(), 1, "{word} is one word that is indexed");
+        let holds = |point: &Point| term.iter().all(|term| point.sparse.indices.contains(term));
+        let found: Vec<String> = self.index.points().into_iter().filter(holds).map(|point| memory(point.id)).collect();
+        format!("{word}: {}", if found.is_empty() { "-".to_owned() } else { found.join(" ") })
     }
 
     fn spell_log(&self) -> String {

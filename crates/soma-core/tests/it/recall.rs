@@ -15,7 +15,8 @@ use soma_core::event::build::Draft;
 use soma_core::filter::Filter;
 use soma_core::ids::{MemoryId, Position};
 use soma_core::index::{FoundList, Op, Search, StoredPoint, VectorIndex};
-use soma_core::recall::{Answer, Hit, Mode, Probe, Request, Scope};
+use soma_core::memory::Memory;
+use soma_core::recall::{Answer, Boost, Hit, Mode, Probe, Request, Reranker, Scope};
 
 use crate::scripts::run_folder;
 use crate::world::{DIMS, World, draft, id, namespace, number, question, target};
@@ -277,4 +278,56 @@ fn what_cannot_be_answered_is_refused_by_field() {
     refused(vector(vec![0.0; DIMS]), "embedding");
     refused(vector(vec![f32::NAN; DIMS]), "embedding");
     refused(Request { mode: Mode::Lexical, ..vector(vec![1.0; DIMS]) }, "mode");
+}
+
+/// Prefers what names a colour, and says so for no more than it is asked.
+struct Colours;
+
+#[async_trait]
+impl Reranker for Colours {
+    async fn scores(&self, question: &str, memories: &[&Memory]) -> Result<Vec<f64>> {
+        assert_eq!(question, "which boat");
+        assert!(memories.len() <= soma_core::recall::RERANKED);
+        Ok(memories.iter().map(|memory| f64::from(memory.payload.to_string().contains("green"))).collect())
+    }
+}
+
+#[test]
+fn a_reranker_judges_the_best_candidates_again() {
+    let mut world = World::new();
+    let text = |n: u64| if n == 7 { json!("a green boat") } else { json!("a red boat") };
+    world.remember((0..60).map(|n| draft(n, text(n))).collect());
+    world.project();
+    let ask = |world: &World| {
+        let request = Request { explain: true, ..question("which boat", Mode::Hybrid, 60) };
+        world.run(world.engine.recall(&request)).expect("an answer").hits
+    };
+    let plain = ask(&world);
+    world.engine.reranker = Some(Arc::new(Colours));
+    let judged = ask(&world);
+    assert_eq!(judged.len(), plain.len());
+    assert_eq!((plain[0].memory.id, judged[0].memory.id), (id(0), id(7)));
+    let parts = |hit: &Hit| hit.explain.as_ref().expect("asked").parts.iter().filter(|(n, _)| *n == "reranker").count();
+    assert_eq!(judged.iter().map(parts).sum::<usize>(), 50);
+}
+
+#[test]
+fn boosts_are_parts_of_the_hybrid_score_and_of_no_other() {
+    let mut world = World::new();
+    let weighed = |n, importance| Draft { importance, ..draft(n, json!("a boat")) };
+    world.remember(vec![weighed(1, None), weighed(2, Some(3.0))]);
+    world.project();
+    let boost = Boost { importance: 0.4, recency_half_life: Some(std::time::Duration::from_secs(3_600)) };
+    let ask = |mode| {
+        let request = Request { boost, explain: true, ..question("boat", mode, 5) };
+        world.run(world.engine.recall(&request))
+    };
+    let hits = ask(Mode::Hybrid).expect("an answer").hits;
+    assert_eq!(hits.iter().map(|hit| number(hit.memory.id)).collect::<Vec<_>>(), [2, 1]);
+    for hit in &hits {
+        let parts = &hit.explain.as_ref().expect("asked").parts;
+        assert_eq!(parts.iter().map(|(_, part)| part).sum::<f64>(), hit.score);
+        assert_eq!(parts.iter().filter(|(name, _)| ["importance", "recency"].contains(name)).count(), 2);
+    }
+    assert_eq!(ask(Mode::Lexical).expect_err("it is refused").field.as_deref(), Some("boost"));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use soma_core::context::Subject;
 use soma_core::engine::{Context, Target};
 use soma_core::error::Code;
 use soma_core::event::codec;
@@ -89,8 +90,9 @@ fn points_that_are_missing_wrong_or_left_over_are_found_and_repaired() {
     world.project();
     let stored = world.run(world.index.scan(None, 100)).expect("readable");
     let states = world.run(world.engine.store.states(&[id(2)])).expect("readable");
-    let planned = world.run(soma_core::projector::points::plan(&*world.engine.embedder, &[&states[0]])).expect("made");
-    let Some(Op::Upsert(right)) = planned.ops.into_iter().next() else { panic!("a live memory has a point") };
+    let subjects = [Subject::alone(&states[0])];
+    let planned = world.run(soma_core::projector::points::plan(&*world.engine.embedder, &subjects)).expect("made");
+    let Some(Op::Upsert(right)) = planned.into_iter().next() else { panic!("a live memory has a point") };
     let mut wrong = (*right).clone();
     wrong.dense.rotate_left(1);
     let left_over = soma_core::index::Point { id: id(77), ..*right };

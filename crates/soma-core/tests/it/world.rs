@@ -17,7 +17,7 @@ use soma_core::limits;
 use soma_core::log::EventLog;
 use soma_core::projector::observe::Nobody;
 use soma_core::projector::{Options, Projector, Step, Worker};
-use soma_core::recall::{Mode, Probe, Request, Scope};
+use soma_core::recall::{Boost, Mode, Probe, Request, Scope};
 use soma_core::store::ProjectorName;
 use soma_core::testing::{Index, Letters, Log, SeededClock, Store};
 use uuid::Uuid;
@@ -69,6 +69,7 @@ impl World {
             store: Arc::clone(&projector.store),
             index: Arc::clone(&index) as Arc<dyn VectorIndex>,
             embedder: Arc::clone(&projector.embedder),
+            reranker: None,
             clock: Arc::clone(&projector.clock),
             projector: projector.name.clone(),
             value_bytes_max: limits::VALUE_BYTES_DEFAULT,
@@ -170,6 +171,7 @@ pub(crate) fn question(text: &str, mode: Mode, top_k: usize) -> Request {
         top_k,
         filter: None,
         mode,
+        boost: Boost::default(),
         after: None,
         wait: Duration::ZERO,
         explain: false,

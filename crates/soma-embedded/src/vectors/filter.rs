@@ -9,10 +9,8 @@ use soma_core::point::condition::{self, Bounds, Condition};
 
 /// The points that pass a condition.
 pub(super) fn filter(condition: Condition) -> EdgeFilter {
-    match translated(condition) {
-        EdgeCondition::Filter(filter) => filter,
-        test => EdgeFilter::new_must(test),
-    }
+    let translated = translated(condition);
+    if let EdgeCondition::Filter(filter) = translated { filter } else { EdgeFilter::new_must(translated) }
 }
 
 /// Points whose `rev` is not above `rev`, or that have none.

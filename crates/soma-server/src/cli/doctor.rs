@@ -8,6 +8,7 @@
 mod directory;
 mod finding;
 mod process;
+mod servers;
 mod stores;
 
 use std::path::Path;
@@ -75,6 +76,7 @@ const CHECKS: &[Check] = &[
     stores::index,
     stores::embedder,
     stores::dead_letters,
+    servers::all,
     process::server,
     stores::agreement,
 ];

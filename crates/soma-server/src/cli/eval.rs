@@ -115,6 +115,7 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     }
     let identity = offline::identity(config)?;
     let embedder = format!("{} with {} dimensions", identity.name, identity.dims);
+    let recipe = soma_core::recall::RECIPE;
     let answer = json!({
         "set": kind,
         "memories": set.memories.len(),
@@ -122,9 +123,10 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
         "skipped": set.questions.len() - scores.asked(),
         "mode": flags.mode,
         "embedder": embedder,
+        "recipe": recipe,
         "scores": scores.to_json(),
     });
-    out.result(&answer, || scores.table(&format!("{kind}, {}, {}", flags.mode, embedder)));
+    out.result(&answer, || scores.table(&format!("{kind}, {}, {embedder}, recipe {recipe}", flags.mode)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,8 +13,10 @@ use super::{Secret, file_path, switch};
 const BOOTSTRAP: Variable = Variable::new("KAFKA_BOOTSTRAP_SERVERS", "", "brokers, as host:port with commas between");
 const TOPIC: Variable = Variable::new("KAFKA_MEMORY_EVENTS_TOPIC", "memory.events", "topic of memory events");
 const DLQ_TOPIC: Variable = Variable::new("KAFKA_MEMORY_DLQ_TOPIC", "memory.dlq", "topic of dead letters");
-const GROUP: Variable = Variable::new("KAFKA_CONSUMER_GROUP", "soma-consumer-group", "group that shares the partitions");
-const CREATE: Variable = Variable::new("KAFKA_CREATE_TOPICS", "true", "whether missing topics are created at the start");
+const GROUP: Variable =
+    Variable::new("KAFKA_CONSUMER_GROUP", "soma-consumer-group", "group that shares the partitions");
+const CREATE: Variable =
+    Variable::new("KAFKA_CREATE_TOPICS", "true", "whether missing topics are created at the start");
 const PROTOCOL: Variable =
     Variable::new("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL");
 const CA: Variable = Variable::new("KAFKA_SSL_CA_LOCATION", "", "file of the authorities that sign the brokers");
@@ -157,7 +159,7 @@ pub(crate) struct Kafka {
 impl Kafka {
     /// Reads and checks; `None` when no broker is named.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        let bootstrap = reader.optional(&BOOTSTRAP, |text| brokers(text));
+        let bootstrap = reader.optional(&BOOTSTRAP, brokers);
         let topic = reader.required(&TOPIC, topic);
         let dlq_topic = reader.required(&DLQ_TOPIC, self::topic);
         let group = reader.required(&GROUP, |text| Ok(text.to_owned()));
@@ -175,7 +177,8 @@ impl Kafka {
 impl Security {
     fn read(reader: &mut Reader, is_used: bool) -> Self {
         let protocol = reader.required(&PROTOCOL, Protocol::parse);
-        let mut path = |variable| reader.optional(variable, |text| if is_used { file_path(text) } else { Ok(text.into()) });
+        let mut path =
+            |variable| reader.optional(variable, |text| if is_used { file_path(text) } else { Ok(text.into()) });
         let (ca, certificate, key) = (path(&CA), path(&CERTIFICATE), path(&KEY));
         let key_password = reader.secret(&KEY_PASSWORD, &KEY_PASSWORD_FILE);
         let mechanism = reader.optional(&MECHANISM, Mechanism::parse);
@@ -223,11 +226,13 @@ impl Security {
         }
         if self.mechanism == Mechanism::OauthBearer {
             if self.oauth.is_none() {
-                let what = format!("OAUTHBEARER needs {}, {} and {}", TOKEN_URL.name, CLIENT_ID.name, CLIENT_SECRET.name);
+                let what =
+                    format!("OAUTHBEARER needs {}, {} and {}", TOKEN_URL.name, CLIENT_ID.name, CLIENT_SECRET.name);
                 reader.problem(what, MECHANISM.name);
             }
         } else if self.username.is_none() || self.password.is_none() {
-            let what = format!("a SASL protocol needs {} and {} (or {})", USERNAME.name, PASSWORD.name, PASSWORD_FILE.name);
+            let what =
+                format!("a SASL protocol needs {} and {} (or {})", USERNAME.name, PASSWORD.name, PASSWORD_FILE.name);
             reader.problem(what, USERNAME.name);
         }
     }

@@ -45,7 +45,8 @@ impl Postgres {
             let text = text.to_ascii_lowercase();
             if MODES.contains(&text.as_str()) { Ok(text) } else { Err(format!("is not one of {}", MODES.join(", "))) }
         });
-        let mut path = |variable| reader.optional(variable, |text| if is_used { file_path(text) } else { Ok(text.into()) });
+        let mut path =
+            |variable| reader.optional(variable, |text| if is_used { file_path(text) } else { Ok(text.into()) });
         let (ssl_root_cert, ssl_cert, ssl_key) = (path(&ROOT_CERT), path(&CERT), path(&KEY));
         let pool = reader.required(&POOL_SIZE, number(2, 1_000));
         let pool_size = usize::try_from(pool).expect("bounded by 1000");

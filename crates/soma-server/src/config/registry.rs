@@ -15,7 +15,8 @@ const PASSWORD_FILE: Variable = Variable::new("SCHEMA_REGISTRY_PASSWORD_FILE", "
 const CA: Variable = Variable::new("SCHEMA_REGISTRY_CA_LOCATION", "", "file of the authorities that sign the registry");
 const AUTO_REGISTER: Variable =
     Variable::new("SCHEMA_REGISTRY_AUTO_REGISTER", "true", "whether the event's schema is registered at the start");
-const FORMAT: Variable = Variable::new("KAFKA_VALUE_FORMAT", "json", "json, or confluent for values framed with a schema's id");
+const FORMAT: Variable =
+    Variable::new("KAFKA_VALUE_FORMAT", "json", "json, or confluent for values framed with a schema's id");
 
 /// How values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

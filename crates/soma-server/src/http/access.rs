@@ -13,7 +13,7 @@ mod rate;
 pub(crate) mod tokens;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +63,8 @@ pub(crate) struct Gatekeeper {
     strangers: Strangers,
     own: Option<Key>,
     file: Option<PathBuf>,
+    /// The file as it was before it was first read.
+    first: Option<(u64, SystemTime)>,
     keys: RwLock<Arc<Vec<Key>>>,
     limiter: Option<Limiter>,
     /// Origins whose pages may call and read.
@@ -88,7 +90,8 @@ impl Gatekeeper {
         let limiter = api.rate.map(|rate| Limiter::new(rate.max, rate.window, Arc::clone(clock)));
         let audit = api.audit.as_ref().map(|to| Audit::open(to, Arc::clone(clock))).transpose()?;
         let origins = api.cors_origins.clone().into();
-        let gate = Self { strangers, own, file, keys: RwLock::default(), limiter, origins, audit };
+        let first = stamp(file.as_deref());
+        let gate = Self { strangers, own, file, first, keys: RwLock::default(), limiter, origins, audit };
         gate.read()?;
         Ok(Arc::new(gate))
     }
@@ -106,7 +109,7 @@ impl Gatekeeper {
 
     fn within(strangers: Strangers, audit: Option<Arc<Audit>>) -> Arc<Self> {
         let (keys, limiter, origins) = (RwLock::default(), None, Arc::default());
-        Arc::new(Self { strangers, own: None, file: None, keys, limiter, origins, audit })
+        Arc::new(Self { strangers, own: None, file: None, first: None, keys, limiter, origins, audit })
     }
 
     /// The origins whose pages may call and read.
@@ -129,24 +132,18 @@ impl Gatekeeper {
         Ok(())
     }
 
-    /// Size and time of the file, which change when it does.
-    fn stamp(&self) -> Option<(u64, SystemTime)> {
-        let meta = std::fs::metadata(self.file.as_ref()?).ok()?;
-        Some((meta.len(), meta.modified().ok()?))
-    }
-
     /// Reads the file of tokens again whenever it changes, until `stop`. A faulty one changes nothing.
     ///
     /// # Errors
     /// None; the type is that of a supervised task.
     pub(crate) async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<()> {
-        let mut seen = self.stamp();
+        let mut seen = self.first;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = clock.sleep(LOOK_INTERVAL) => {}
             }
-            let stamp = self.stamp();
+            let stamp = stamp(self.file.as_deref());
             if stamp == seen {
                 continue;
             }
@@ -178,6 +175,12 @@ impl Gatekeeper {
             }
         }
     }
+}
+
+/// Size and time of a file, which change when it does.
+fn stamp(file: Option<&Path>) -> Option<(u64, SystemTime)> {
+    let meta = std::fs::metadata(file?).ok()?;
+    Some((meta.len(), meta.modified().ok()?))
 }
 
 fn no_token() -> Error {

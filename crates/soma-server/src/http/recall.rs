@@ -1,5 +1,7 @@
 //! `POST /v1/recall`: a question in, memories out, best first.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -7,7 +9,7 @@ use serde_json::{Map, Value, json};
 use soma_core::error::Code;
 use soma_core::filter::Filter;
 use soma_core::ids::{Namespace, Position};
-use soma_core::recall::{Explain, Hit, Mode, Probe, Request, Scope};
+use soma_core::recall::{Boost, Explain, Hit, Mode, Probe, Request, Scope};
 use soma_core::{Error, Result, limits};
 
 use super::App;
@@ -19,8 +21,10 @@ use super::params::{Params, wait_bound};
 use super::problem::Answer;
 use super::shapes;
 
-const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding, top_k, filter, mode, after, wait_ms, \
-                      explain";
+const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding, top_k, filter, mode, boost, after, \
+                      wait_ms, explain";
+/// The longest half-life of recency, in days.
+const HALF_LIFE_DAYS_MAX: f64 = 36_500.0;
 
 /// What is told about this route.
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -63,6 +67,7 @@ fn question() -> Value {
             "top_k": { "type": ["integer", "null"], "minimum": 1, "maximum": limits::TOP_K_MAX, "default": limits::TOP_K_DEFAULT },
             "filter": schema::or_null(schema::of("Filter")),
             "mode": { "type": ["string", "null"], "enum": ["hybrid", "dense", "lexical", null], "default": "hybrid" },
+            "boost": schema::or_null(boosts()),
             "after": { "anyOf": [positions, { "type": "array", "items": positions }, { "type": "null" }] },
             "wait_ms": schema::or_null(schema::wait_ms()),
             "explain": { "type": ["boolean", "null"], "default": false },
@@ -79,7 +84,27 @@ fn question() -> Value {
     let wordless = json!({
         "allOf": [given("embedding", json!("array")), { "required": ["mode"], "properties": { "mode": { "const": "lexical" } } }],
     });
-    shape["not"] = json!({ "anyOf": [both(0, 1), both(0, 2), both(1, 2), wordless] });
+    let single = json!({
+        "allOf": [given("boost", json!("object")), { "required": ["mode"], "properties": { "mode": { "enum": ["dense", "lexical"] } } }],
+    });
+    shape["not"] = json!({ "anyOf": [both(0, 1), both(0, 2), both(1, 2), wordless, single] });
+    shape
+}
+
+/// What counts beside words and meaning.
+fn boosts() -> Value {
+    let fields = json!({
+        "importance": {
+            "type": ["number", "null"], "minimum": 0, "maximum": 1, "default": 0,
+            "description": "a memory of importance i gains i / (1 + i) of this",
+        },
+        "recency_half_life_days": {
+            "type": ["number", "null"], "exclusiveMinimum": 0, "maximum": HALF_LIFE_DAYS_MAX,
+            "description": "a memory gains 0.2 when it was set just now, half of it at this age",
+        },
+    });
+    let mut shape = schema::closed(&[], fields);
+    shape["description"] = "what counts beside words and meaning, in mode hybrid".into();
     shape
 }
 
@@ -102,6 +127,7 @@ pub(super) async fn recall(State(app): State<App>, Caller(grant): Caller, uri: U
 }
 
 fn request(mut fields: Fields, default: &Namespace) -> Result<Request> {
+    let mode = mode(fields.text("mode")?.as_deref())?;
     let request = Request {
         scope: scope(&mut fields, default)?,
         probe: probe(&mut fields)?,
@@ -110,7 +136,8 @@ fn request(mut fields: Fields, default: &Namespace) -> Result<Request> {
             None | Some(Value::Null) => None,
             Some(value) => Some(Filter::parse(&value)?),
         },
-        mode: mode(fields.text("mode")?.as_deref())?,
+        mode,
+        boost: boost(fields.take("boost"), mode)?,
         after: after(fields.texts("after")?)?,
         wait: wait_bound(fields.whole("wait_ms")?)?,
         explain: fields.switch("explain")?.unwrap_or(false),
@@ -133,6 +160,26 @@ fn scope(fields: &mut Fields, default: &Namespace) -> Result<Scope> {
         (None, None, Some(prefix)) => Ok(Scope::Prefix(prefix)),
         _ => Err(bad("namespace, namespaces and namespace_prefix exclude each other", "namespace")),
     }
+}
+
+fn boost(given: Option<Value>, mode: Mode) -> Result<Boost> {
+    let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(Boost::default()) };
+    let mut fields = Fields::of(given, "boost").map_err(|error| error.at("boost"))?;
+    if mode != Mode::Hybrid {
+        let error = bad("one list alone keeps the scores of the index, so nothing is added to them", "boost");
+        return Err(error.remedy("use mode hybrid, or leave boost out"));
+    }
+    let importance = fields.number("importance")?.unwrap_or(0.0);
+    let days = fields.number("recency_half_life_days")?;
+    fields.finish("importance, recency_half_life_days")?;
+    if !(0.0..=1.0).contains(&importance) {
+        return Err(bad("importance is weighed by 0 to 1", "boost.importance"));
+    }
+    if days.is_some_and(|days| days <= 0.0 || days > HALF_LIFE_DAYS_MAX) {
+        let what = format!("a half-life is above 0 and at most {HALF_LIFE_DAYS_MAX} days");
+        return Err(bad(what, "boost.recency_half_life_days"));
+    }
+    Ok(Boost { importance, recency_half_life: days.map(|days| Duration::from_secs_f64(days * 86_400.0)) })
 }
 
 fn probe(fields: &mut Fields) -> Result<Probe> {

@@ -27,6 +27,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Tls {
     files: TlsFiles,
     in_force: RwLock<Arc<ServerConfig>>,
+    /// The files as they were before they were first read.
+    first: Stamp,
 }
 
 type Stamp = [Option<(u64, SystemTime)>; 2];
@@ -37,8 +39,9 @@ impl Tls {
     /// # Errors
     /// `bad_config`, naming the file.
     pub(crate) fn new(files: &TlsFiles) -> Result<Arc<Self>> {
+        let first = stamp(files);
         let in_force = RwLock::new(Arc::new(read(files)?));
-        Ok(Arc::new(Self { files: files.clone(), in_force }))
+        Ok(Arc::new(Self { files: files.clone(), in_force, first }))
     }
 
     /// Shakes hands on a connection.
@@ -50,26 +53,18 @@ impl Tls {
         TlsAcceptor::from(in_force).accept(stream).await
     }
 
-    fn stamp(&self) -> Stamp {
-        let of = |path: &PathBuf| {
-            let meta = std::fs::metadata(path).ok()?;
-            Some((meta.len(), meta.modified().ok()?))
-        };
-        [of(&self.files.certificate), of(&self.files.key)]
-    }
-
     /// Reads both files again whenever one changes, until `stop`.
     ///
     /// # Errors
     /// None; the type is that of a supervised task.
     pub(crate) async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>, stop: CancellationToken) -> Result<()> {
-        let mut seen = self.stamp();
+        let mut seen = self.first;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = clock.sleep(LOOK_INTERVAL) => {}
             }
-            let stamp = self.stamp();
+            let stamp = stamp(&self.files);
             if stamp == seen {
                 continue;
             }
@@ -83,6 +78,15 @@ impl Tls {
             }
         }
     }
+}
+
+/// Size and time of both files, which change when they do.
+fn stamp(files: &TlsFiles) -> Stamp {
+    let of = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.len(), meta.modified().ok()?))
+    };
+    [of(&files.certificate), of(&files.key)]
 }
 
 fn read(files: &TlsFiles) -> Result<ServerConfig> {

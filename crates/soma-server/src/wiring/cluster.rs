@@ -66,13 +66,17 @@ pub(super) fn check(config: &Config) -> Result<()> {
 ///
 /// # Errors
 /// `bad_config`, `unavailable`.
-pub(super) async fn logs(config: &config::kafka::Kafka, generations: &Generations, clock: Arc<dyn Clock>) -> Result<Logs> {
+pub(super) async fn logs(
+    config: &config::kafka::Kafka,
+    generations: &Generations,
+    clock: Arc<dyn Clock>,
+) -> Result<Logs> {
     let settings = kafka_settings(config);
     for warning in kafka::topics::ensure(&settings, &clock).await? {
         tracing::warn!("{warning}");
     }
     let generation = match generations {
-        Generations::First => 0,
+        Generations::First => 1,
         Generations::Kept(records) => records.generation(&kafka::base_name(&settings, &clock).await?).await?,
     };
     let log = kafka::Log::connect(&settings, generation, &clock).await?;
@@ -95,7 +99,7 @@ pub(super) async fn schemas(
     if role == Role::Command && !is_framed {
         return Ok((log, Arc::new(Any)));
     }
-    let asked = Arc::new(Registry::new(&registry_settings(settings))?);
+    let asked = Arc::new(registry_of(settings)?);
     let subject = format!("{}-value", kafka.topic);
     let registers = settings.auto_register && role != Role::Command;
     let missing = if registers { Missing::Register } else { Missing::Leave };
@@ -111,13 +115,17 @@ pub(super) async fn schemas(
     }
 }
 
-fn registry_settings(config: &config::registry::Registry) -> registry::Settings {
+/// The registry that is configured, not asked anything yet.
+///
+/// # Errors
+/// `bad_config`.
+pub(super) fn registry_of(config: &config::registry::Registry) -> Result<Registry> {
     let password = config.password.as_ref().map(|password| password.0.clone()).unwrap_or_default();
-    registry::Settings {
+    Registry::new(&registry::Settings {
         url: config.url.clone(),
         login: config.username.clone().map(|username| (username, password)),
         ca: config.ca.clone(),
-    }
+    })
 }
 
 /// The record store on PostgreSQL.
@@ -174,10 +182,14 @@ impl Membership {
         let on_change = Arc::new(move |change| match change {
             group::Change::Rebalanced { running } => changes(&running),
             group::Change::Trouble(error) => {
-                tracing::warn!(error.code = error.code.as_str(), "the group's member is in trouble and goes on trying: {error}");
+                tracing::warn!(
+                    error.code = error.code.as_str(),
+                    "the group's member is in trouble and goes on trying: {error}"
+                );
             }
         });
-        let options = group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
+        let options =
+            group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
         match self.share {
             group::Share::Some => group::run(&self.settings, worker, options, stop).await,
             group::Share::All => group::run_all(&self.settings, worker, options, stop).await,

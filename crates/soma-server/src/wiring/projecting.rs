@@ -24,9 +24,9 @@ enum Plan {
     /// Another process does it.
     Elsewhere,
     /// The journal's one partition.
-    Journal(Projector),
+    Journal(Box<Projector>),
     /// The partitions that the group gives.
-    Shared(Projector, Membership),
+    Shared(Box<Shared>),
 }
 
 /// What runs until it is told to stop.
@@ -36,22 +36,24 @@ pub(crate) enum Begun {
     /// One partition, taken.
     One(Box<Worker>),
     /// Those that the group will give.
-    Shared(Box<Projector>, Membership),
+    Shared(Box<Shared>),
+}
+
+/// A projector, and how it gets its partitions.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    projector: Projector,
+    membership: Membership,
 }
 
 impl Projecting {
-    pub(super) fn of(
-        config: &Config,
-        role: Role,
-        transport: Transport,
-        projector: Projector,
-    ) -> Self {
+    pub(super) fn of(config: &Config, role: Role, transport: Transport, projector: Projector) -> Self {
         let plan = match (transport, role, &config.kafka) {
             // Eventing is off: whoever keeps a journal moves its events too.
-            (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(projector),
+            (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(Box::new(projector)),
             (Transport::Kafka, Role::Up | Role::Consumer, Some(kafka)) => {
                 let alone = config.postgres.is_none() || config.qdrant.is_none();
-                Plan::Shared(projector, cluster::membership(kafka, alone))
+                Plan::Shared(Box::new(Shared { projector, membership: cluster::membership(kafka, alone) }))
             }
             (Transport::Kafka | Transport::Journal, _, _) => Plan::Elsewhere,
         };
@@ -66,11 +68,9 @@ impl Projecting {
     pub(crate) async fn begin(&self) -> Result<Begun> {
         match &self.plan {
             Plan::Elsewhere => Ok(Begun::Nothing),
-            Plan::Shared(projector, membership) => {
-                Ok(Begun::Shared(Box::new(projector.clone()), membership.clone()))
-            }
+            Plan::Shared(shared) => Ok(Begun::Shared(shared.clone())),
             Plan::Journal(projector) => {
-                let mut worker = Worker::new(projector.clone(), 0);
+                let mut worker = Worker::new(Projector::clone(projector), 0);
                 worker.take().await?;
                 Ok(Begun::One(Box::new(worker)))
             }
@@ -98,7 +98,7 @@ impl Begun {
                 changes(&[0]);
                 worker.run(stop).await
             }
-            Self::Shared(projector, membership) => membership.run(*projector, changes, stop).await,
+            Self::Shared(shared) => shared.membership.run(shared.projector, changes, stop).await,
         }
     }
 }

@@ -37,6 +37,7 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
     is("SOMA_API_PORT", "2222", "environment");
     is("MEMORY_VECTOR_DIM", "64", ".env");
     is("SOMA_EMBEDDER", "hash", "default");
+    is("SOMA_LANGUAGE", "english", "default");
     is("SOMA_API_TOKEN", "<hidden>", "environment");
     for output in [output, show(&["config"])] {
         assert!(!text(&output.stdout).contains(TOKEN) && !text(&output.stderr).contains(TOKEN));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use soma_core::embed::language::Language;
 use soma_core::embed::{Embedder, Identity};
 use soma_core::error::Result;
 use soma_core::ids::MemoryId;
@@ -75,6 +76,14 @@ impl Embedder for Embedding {
 
     fn tolerance(&self) -> f32 {
         self.inner.tolerance()
+    }
+
+    fn mixes_neighbours(&self) -> bool {
+        self.inner.mixes_neighbours()
+    }
+
+    fn language(&self) -> Language {
+        self.inner.language()
     }
 
     async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {

@@ -224,7 +224,6 @@ enum Change {
 }
 
 fn change(operation: Option<Operation>) -> Result<Change, Status> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum: everything else is unsupported")]
     match operation {
         Some(Operation::Upsert(list)) => {
             Ok(Change::Upsert(Upsert { points: list.points, condition: list.update_filter, mode: list.update_mode }))

@@ -68,6 +68,14 @@ struct Hooks {
     commits: AtomicUsize,
 }
 
+impl Hooks {
+    /// A commit was answered, or will not be.
+    fn answered(&self) {
+        let less = |commits: usize| Some(commits.saturating_sub(1));
+        let _ = self.commits.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    }
+}
+
 pub(super) struct MemberContext {
     inner: Context,
     hooks: Arc<Hooks>,
@@ -115,7 +123,7 @@ impl ConsumerContext for MemberContext {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.hooks.commits.fetch_sub(1, Ordering::AcqRel);
+        self.hooks.answered();
         if let Err(error) = result {
             tracing::debug!("an offset was not committed to the group, which is only a hint: {error}");
         }
@@ -242,13 +250,15 @@ impl Member {
         }
         self.hooks.commits.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
-            self.hooks.commits.fetch_sub(1, Ordering::AcqRel);
+            self.hooks.answered();
             tracing::debug!("an offset was not committed to the group, which is only a hint: {error}");
         }
     }
 
     /// Commits what is left, waits for it for a while, and leaves the group.
     fn leave(mut self) {
+        // What an outage has left unanswered is not waited for.
+        self.hooks.commits.store(0, Ordering::Release);
         self.commit(None);
         let start = self.clock.elapsed();
         while self.hooks.commits.load(Ordering::Acquire) > 0

@@ -52,3 +52,10 @@ fn a_collection_that_was_removed_or_replaced_stops_the_projector_and_loses_no_ev
         assert!(error.remedy.is_some(), "{said}");
     }
 }
+
+#[test]
+fn a_broken_connection_says_why() {
+    let status = Status::from_error(Box::new(std::io::Error::other("invalid peer certificate")));
+    let error = error(status, "collection c", Asked::Read);
+    assert!(error.message.contains("invalid peer certificate"), "{error}");
+}

@@ -27,7 +27,7 @@ fn upsert(n: u64, rev: u64, text: &str) -> Op {
     }))
 }
 
-const fn delete(n: u64, rev: u64) -> Op {
+fn delete(n: u64, rev: u64) -> Op {
     Op::Delete { id: memory_id(n), rev }
 }
 

@@ -50,9 +50,14 @@ async fn reads_over_transactions(settings: &soma_cluster::kafka::Settings) {
             kept.push(offset);
         }
     }
-    let bounds = log.bounds().await.expect("the broker is there")[0];
     let last = *kept.last().expect("some were kept");
-    assert!(bounds.next > last + 1, "the log ends with an offset without a record: {bounds:?}, {last}");
+    // The broker ends a transaction after it has said so.
+    within("an end of the log behind the offset without a record", async {
+        while log.bounds().await.expect("the broker is there")[0].next <= last + 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let offsets = async |from| {
         let read = within("the read", log.read(0, from, ALL)).await.expect("the broker is there");
         read.iter().map(|record| record.place.offset).collect::<Vec<_>>()

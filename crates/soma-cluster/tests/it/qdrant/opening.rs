@@ -126,6 +126,24 @@ async fn facts_describe_server_and_collection() -> Outcome {
 }
 
 #[tokio::test]
+async fn the_stand_in_keeps_its_folder() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let options = Options { dir: Some(dir.path().to_owned()), ..Options::default() };
+    let stand_in = StandIn::start_with(options.clone())?;
+    let (vectors, _) = connect(&stand_in).await?;
+    vectors.write(vec![upsert(1, 1), upsert(2, 5)]).await?;
+    vectors.flush().await?;
+    stand_in.flush()?;
+    drop((vectors, stand_in));
+    let stand_in = StandIn::start_with(options)?;
+    let (vectors, opened) = connect(&stand_in).await?;
+    assert_eq!(opened, Opened::Existing);
+    vectors.write(vec![upsert(1, 2), upsert(2, 4)]).await?;
+    assert_eq!(super::revs(&vectors).await?.iter().map(|(_, rev)| rev).sum::<u64>(), 2 + 5);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_was_flushed_is_there_after_the_server_was_killed_and_what_was_not_may_be_gone() -> Outcome {
     let mut stand_in = StandIn::start()?;
     let (vectors, _) = connect(&stand_in).await?;

@@ -59,7 +59,7 @@ fn a_name_is_contained_as_whole_words_in_sequence() {
 
 #[test]
 fn only_words_of_ascii_letters_are_stemmed() {
-    let stems = Stems::default();
+    let stems = Stems::in_language(Language::English);
     assert_eq!(stems.of("sailing"), "sail");
     assert_eq!(stems.of("january"), "januari");
     assert_eq!(stems.of("2nds"), "2nds");
@@ -75,4 +75,17 @@ proptest::proptest! {
             proptest::prop_assert!(words.folded.get(span.clone()).is_some());
         }
     }
+}
+
+#[test]
+fn names_are_left_out_of_a_text_that_has_something_else_to_say() {
+    let names = ["Mia", "Anna Lee", "Zoë"].map(Words::of);
+    let rest = |text| without(text, &names);
+    assert_eq!(rest("When did Mia's brother meet Anna Lee?"), Some("When did brother meet ?".into()));
+    assert_eq!(rest("MIA'S car"), Some("car".into()));
+    assert_eq!(rest("What did Zoë\u{2019}s friend sing to zoë"), Some("what did friend sing to".into()));
+    assert_eq!(rest("Anna met Lee"), None, "a name has all of its words");
+    assert_eq!(rest("Who is Mia?"), None, "nothing would be left");
+    assert_eq!(rest("Miami"), None);
+    assert_eq!(rest(""), None);
 }

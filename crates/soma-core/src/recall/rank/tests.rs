@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::*;
 
 fn candidate(id: u128, bm25: f64, cosine: f64) -> Candidate {
-    Candidate { id: MemoryId(Uuid::from_u128(id)), bm25: Some(bm25), cosine: Some(cosine) }
+    Candidate { id: MemoryId(Uuid::from_u128(id)), bm25: Some(bm25), cosine: Some(cosine), boosts: Vec::new() }
 }
 
 fn order(mode: Mode, weight: f64, question: &str, candidates: &[Candidate], turns: &[Turn]) -> Vec<u128> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use soma_core::clock::Clock;
+use soma_core::embed::language::Language;
 use soma_core::embed::{Embedder, sparse};
 use soma_core::error::Code;
 use soma_core::event::EventType;
@@ -42,7 +43,7 @@ impl Lab {
         let folder = Folder::make(below, clock.as_ref())?;
         let mut config = config;
         config.embedded.data_dir = folder.data();
-        config.embedder = config.embedder.without_model();
+        config.embedder.kind = config.embedder.kind.without_model();
         let runtime = super::super::client::runtime()?;
         let embedder = runtime.block_on(bare::embedder(&config))?;
         Ok(Self { clock, embedder, runtime, texts: Texts::new(seed), bounds, config, folder })
@@ -71,7 +72,7 @@ impl Lab {
                 updated_at: event.timestamp,
                 importance: None,
                 model_revision: None,
-                sparse: sparse::memory(&turn, event.timestamp),
+                sparse: sparse::memory(&turn, event.timestamp, Language::English),
                 thread: turn.thread,
                 payload: item.payload.clone(),
                 dense,

@@ -11,7 +11,7 @@ use soma_core::error::Code;
 use soma_core::filter::Filter;
 use soma_core::ids::Namespace;
 use soma_core::index::{Query, Search};
-use soma_core::{Error, Result, embed::sparse, embed::words::Words, limits};
+use soma_core::{Error, Result, embed::language::Language, embed::sparse, embed::words::Words, limits};
 
 use super::super::client::Client;
 use super::lab::{Bare, Lab};
@@ -110,7 +110,7 @@ fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
     let text = lab.texts.question();
     let query = match form.mode {
         "dense" => Query::Dense(lab.runtime.block_on(lab.embedder.query(&text))?),
-        _ => Query::Sparse(sparse::query(&Words::of(&text))),
+        _ => Query::Sparse(sparse::query(&Words::of(&text), Language::English)),
     };
     let limit = limits::CANDIDATES_MIN.max(limits::TOP_K_DEFAULT);
     let mut search = Search { query, namespaces: None, filter: None, ids: None, limit };

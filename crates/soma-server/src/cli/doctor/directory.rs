@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::{Subject, judged, size};
-use crate::wiring::offline;
+use crate::wiring::{self, offline};
 
 /// Below this the next commits are in danger.
 const FREE_BYTES_MIN: u64 = 256 << 20;
@@ -14,6 +14,9 @@ pub(super) fn place(subject: &Subject<'_>) -> Vec<Finding> {
     const CHECK: &str = "data directory";
     if subject.config.client.url.is_some() {
         return vec![Finding::ok(CHECK, "not looked at: a server is named by its address")];
+    }
+    if wiring::is_remote(subject.config) {
+        return vec![Finding::ok(CHECK, "not used: log, records and points lie on servers")];
     }
     let shown = subject.config.embedded.data_dir.display();
     let Some(directory) = subject.directory() else {

@@ -13,6 +13,7 @@ fn keeper(strangers: Strangers, keys: Vec<Key>) -> Gatekeeper {
         strangers,
         own: None,
         file: None,
+        first: None,
         keys: RwLock::new(Arc::new(keys)),
         limiter: None,
         origins: Arc::default(),

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use soma_core::embed::Embedder;
+use soma_core::context::{self, Subject};
 use soma_core::error::Code;
 use soma_core::event::{Event, EventType};
 use soma_core::fold::{self, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Place};
-use soma_core::index::Point;
+use soma_core::index::{Op, Point};
 use soma_core::log::DeadLetters;
+use soma_core::projector::points::plan;
 use soma_core::store::{Progress, Reading};
 use soma_core::testing::SeededClock;
 use soma_core::testing::store::history as history_of;
+use soma_core::thread::{Placed, Thread, TurnKey};
 
 use super::workload::Fact;
 use super::world::World;
@@ -107,17 +109,35 @@ async fn records(world: &World, expected: &Expected<'_>) -> Result<Vec<State>, S
     Ok(states)
 }
 
-/// The points are those of the live records, under their revs.
+/// The points are those that the live records give from scratch, each among the turns of its thread.
+/// They have the revs of their records; those of turns may have higher ones.
 async fn points(world: &World, states: &[State]) -> Result<(), String> {
     let mut points: BTreeMap<MemoryId, Point> = world.points().into_iter().map(|point| (point.id, point)).collect();
-    for state in states.iter().filter(|state| state.is_live()) {
-        let content = state.content.as_ref().expect("a live state has content");
-        let dense = world.embedder.documents(&[&content.payload]).await.map_err(say)?.remove(0);
-        let should = Point::of(state, dense);
-        let found = points.remove(&state.id);
-        let brief = |point: &Option<Point>| point.as_ref().map(|point| (point.rev, point.event_id));
-        ensure(found == should, || {
-            format!("the point of {} is {:?} and should be {:?}", state.id, brief(&found), brief(&should))
+    let live: Vec<&State> = states.iter().filter(|state| state.is_live()).collect();
+    let mut threads: BTreeMap<Thread, BTreeMap<TurnKey, State>> = BTreeMap::new();
+    for state in &live {
+        if let Some(Placed { thread, key, .. }) = Placed::of(state) {
+            threads.entry(thread).or_default().insert(key, State::clone(state));
+        }
+    }
+    let threads: Vec<Vec<State>> = threads.into_values().map(|turns| turns.into_values().collect()).collect();
+    let mut subjects: Vec<Subject<'_>> =
+        live.iter().filter(|state| Placed::of(state).is_none()).map(|state| Subject::alone(state)).collect();
+    for turns in &threads {
+        let places: Vec<TurnKey> = turns.iter().filter_map(|turn| Some(Placed::of(turn)?.key)).collect();
+        subjects.extend(context::standing(turns, &places));
+    }
+    for op in plan(&*world.embedder, &subjects).await.map_err(say)? {
+        let Op::Upsert(should) = op else { return Err("a live state gives no point".to_owned()) };
+        let found = points.remove(&should.id);
+        let rewritten = found.as_ref().filter(|found| found.thread.is_some() && found.rev > should.rev);
+        let should = Point { rev: rewritten.map_or(should.rev, |found| found.rev), ..*should };
+        ensure(found.as_ref() == Some(&should), || {
+            let brief = |point: &Point| (point.rev, point.event_id, point.thread.clone(), point.payload.to_string());
+            let found = found.as_ref();
+            let words = found.is_some_and(|found| found.sparse == should.sparse);
+            let (id, found) = (should.id, found.map(brief));
+            format!("the point of {id} is {found:?} and should be {:?}; same words: {words}", brief(&should))
         })?;
     }
     // A process that was replaced while it stood still may bring back a point; no reader sees it.

@@ -14,8 +14,10 @@ use soma_core::testing::{Log, SeededClock};
 
 use super::dice::Dice;
 
-/// How many memories writers write.
+/// How many memories writers write most.
 const MEMORIES: usize = 5;
+/// How many there are in all; their threads reach further than a turn's context does.
+const MEMORIES_MAX: usize = 20;
 
 /// One record and what it means.
 pub(super) struct Fact {
@@ -76,13 +78,20 @@ impl Workload {
     fn event(&mut self, dice: &mut Dice) -> Event {
         self.events += 1;
         let number = self.events;
-        let memory = dice.below(MEMORIES) as u64;
+        let memories = if dice.permille(500) { MEMORIES } else { MEMORIES_MAX };
+        let memory = dice.below(memories) as u64;
         let kind = match dice.below(10) {
             0..4 => EventType::Created,
             4..8 => EventType::Updated,
             _ => EventType::Deleted,
         };
-        let payload = json!({ "text": word(number), "n": number });
+        let mut payload = json!({ "text": word(number), "n": number });
+        if dice.permille(700) {
+            payload["thread"] = json!(["often", "often", "often", "seldom"][dice.below(4)]);
+            if dice.permille(800) {
+                payload["seq"] = json!(dice.below(12));
+            }
+        }
         let event = Event {
             timestamp: time(dice.below(20) as u64),
             namespace: Some(namespace(["even", "odd"][memory as usize % 2])),

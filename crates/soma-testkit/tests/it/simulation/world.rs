@@ -18,7 +18,7 @@ use soma_core::log::{EventLog, ReadLimit};
 use soma_core::projector::observe::Nobody;
 use soma_core::projector::{Options, Projector, Step, Worker};
 use soma_core::store::{Progress, ProjectorName};
-use soma_core::testing::{Index, Letters, Log, SeededClock, Store};
+use soma_core::testing::{Index, Letters, Log, Mixing, SeededClock, Store};
 use soma_testkit::faults::{self, Fate, Faults, Standing};
 
 use super::dice::Dice;
@@ -59,7 +59,7 @@ pub(super) struct World {
     pub(super) store: Arc<Store>,
     pub(super) index: Arc<Index>,
     pub(super) letters: Arc<Letters>,
-    pub(super) embedder: Arc<HashEmbedder>,
+    pub(super) embedder: Arc<dyn Embedder>,
     /// Whether a suspended process may have brought back the point of a deleted memory.
     pub(super) late_writes: bool,
     clock: Arc<SeededClock>,
@@ -78,7 +78,11 @@ fn with<T, R>(mutex: &Mutex<T>, act: impl FnOnce(&mut T) -> R) -> R {
 impl World {
     pub(super) fn new(mut dice: Dice) -> Self {
         let clock = Arc::new(SeededClock::waiting(1));
-        let embedder = Arc::new(HashEmbedder::new(64).expect("64 dimensions are allowed"));
+        let embedder: Arc<dyn Embedder> = if dice.permille(500) {
+            Arc::new(HashEmbedder::new(64).expect("64 dimensions are allowed"))
+        } else {
+            Arc::new(Mixing::new(64).expect("64 dimensions are allowed"))
+        };
         let partitions: Vec<Partition> =
             [[1, 0], [2, 0], [1, 1], [2, 1]][dice.below(4)].into_iter().filter(|partitions| *partitions > 0).collect();
         let log = |(name, partitions): (&str, &Partition)| {
@@ -141,10 +145,7 @@ impl World {
             letters: Arc::new(faults::Letters { inner: Arc::clone(&self.letters) as _, faults: Arc::clone(&faults) }),
             store: Arc::new(faults::Store { inner: Arc::clone(&self.store) as _, faults: Arc::clone(&faults) }),
             index: Some(Arc::new(faults::Index { inner: Arc::clone(&self.index) as _, faults: Arc::clone(&faults) })),
-            embedder: Arc::new(faults::Embedding {
-                inner: Arc::clone(&self.embedder) as _,
-                faults: Arc::clone(&faults),
-            }),
+            embedder: Arc::new(faults::Embedding { inner: Arc::clone(&self.embedder), faults: Arc::clone(&faults) }),
             schemas: Arc::new(Any),
             clock: Arc::clone(&self.clock) as _,
             observer: Arc::new(Nobody),

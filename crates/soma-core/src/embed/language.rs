@@ -1,0 +1,182 @@
+//! The language whose suffixes are cut off words.
+//!
+//! It belongs to what fills an index: words of memories and of questions have to be cut alike. So it
+//! is a property of the embedder, and its [`Identity`] names any other than English: an index that was
+//! filled in one language is refused in another.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rust_stemmers::Algorithm;
+use serde_json::Value;
+
+use super::{Embedder, Identity};
+use crate::error::Result;
+
+/// A language with a Snowball stemmer, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names of languages say it")]
+pub enum Language {
+    Arabic,
+    Danish,
+    Dutch,
+    #[default]
+    English,
+    Finnish,
+    French,
+    German,
+    Greek,
+    Hungarian,
+    Italian,
+    Norwegian,
+    Portuguese,
+    Romanian,
+    Russian,
+    Spanish,
+    Swedish,
+    Tamil,
+    Turkish,
+    /// Words stay as they are.
+    None,
+}
+
+impl Language {
+    /// Every one of them, in the order of their names.
+    pub const ALL: [Self; 19] = [
+        Self::Arabic,
+        Self::Danish,
+        Self::Dutch,
+        Self::English,
+        Self::Finnish,
+        Self::French,
+        Self::German,
+        Self::Greek,
+        Self::Hungarian,
+        Self::Italian,
+        Self::None,
+        Self::Norwegian,
+        Self::Portuguese,
+        Self::Romanian,
+        Self::Russian,
+        Self::Spanish,
+        Self::Swedish,
+        Self::Tamil,
+        Self::Turkish,
+    ];
+
+    /// By its English name, in lower case; `none` cuts nothing.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.as_str() == name)
+    }
+
+    /// Its English name, in lower case.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Arabic => "arabic",
+            Self::Danish => "danish",
+            Self::Dutch => "dutch",
+            Self::English => "english",
+            Self::Finnish => "finnish",
+            Self::French => "french",
+            Self::German => "german",
+            Self::Greek => "greek",
+            Self::Hungarian => "hungarian",
+            Self::Italian => "italian",
+            Self::None => "none",
+            Self::Norwegian => "norwegian",
+            Self::Portuguese => "portuguese",
+            Self::Romanian => "romanian",
+            Self::Russian => "russian",
+            Self::Spanish => "spanish",
+            Self::Swedish => "swedish",
+            Self::Tamil => "tamil",
+            Self::Turkish => "turkish",
+        }
+    }
+
+    pub(super) const fn algorithm(self) -> Option<Algorithm> {
+        Some(match self {
+            Self::Arabic => Algorithm::Arabic,
+            Self::Danish => Algorithm::Danish,
+            Self::Dutch => Algorithm::Dutch,
+            Self::English => Algorithm::English,
+            Self::Finnish => Algorithm::Finnish,
+            Self::French => Algorithm::French,
+            Self::German => Algorithm::German,
+            Self::Greek => Algorithm::Greek,
+            Self::Hungarian => Algorithm::Hungarian,
+            Self::Italian => Algorithm::Italian,
+            Self::None => return None,
+            Self::Norwegian => Algorithm::Norwegian,
+            Self::Portuguese => Algorithm::Portuguese,
+            Self::Romanian => Algorithm::Romanian,
+            Self::Russian => Algorithm::Russian,
+            Self::Spanish => Algorithm::Spanish,
+            Self::Swedish => Algorithm::Swedish,
+            Self::Tamil => Algorithm::Tamil,
+            Self::Turkish => Algorithm::Turkish,
+        })
+    }
+}
+
+/// An embedder beside which words are cut in another language than English.
+struct Speaking {
+    inner: Arc<dyn Embedder>,
+    language: Language,
+    identity: Identity,
+}
+
+/// The embedder, with words cut in this language.
+#[must_use]
+pub fn speaking(inner: Arc<dyn Embedder>, language: Language) -> Arc<dyn Embedder> {
+    if inner.language() == language {
+        return inner;
+    }
+    let identity = named(inner.identity().clone(), language);
+    Arc::new(Speaking { inner, language, identity })
+}
+
+/// What an embedder is called whose words are cut in another language than English.
+#[must_use]
+pub fn named(identity: Identity, language: Language) -> Identity {
+    match language {
+        Language::English => identity,
+        language => Identity { name: format!("{}+{}", identity.name, language.as_str()), ..identity },
+    }
+}
+
+#[async_trait]
+impl Embedder for Speaking {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn hybrid_weight(&self) -> f64 {
+        self.inner.hybrid_weight()
+    }
+
+    fn tolerance(&self) -> f32 {
+        self.inner.tolerance()
+    }
+
+    fn mixes_neighbours(&self) -> bool {
+        self.inner.mixes_neighbours()
+    }
+
+    fn language(&self) -> Language {
+        self.language
+    }
+
+    async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {
+        self.inner.documents(payloads).await
+    }
+
+    async fn query(&self, text: &str) -> Result<Vec<f32>> {
+        self.inner.query(text).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
