@@ -24,7 +24,9 @@ pub(crate) async fn open(chosen: &Chosen) -> Result<Arc<dyn Embedder>> {
     let embedder: Arc<dyn Embedder> = match &chosen.kind {
         Kind::Hash { dims } => Arc::new(HashEmbedder::new(*dims)?),
         Kind::Given { revision, dims } => Arc::new(Given::new(revision, *dims)),
-        Kind::Http { url, model, key, dims } => Arc::new(Endpoint::open(&settings(url, model, key.as_ref(), *dims)).await?),
+        Kind::Http { url, model, key, dims } => {
+            Arc::new(Endpoint::open(&settings(url, model, key.as_ref(), *dims)).await?)
+        }
         Kind::MiniLm { folder } => Arc::new(load(folder, MiniLm::open).await?),
         Kind::Static { folder } => Arc::new(load(folder, WordVectors::open).await?),
     };

@@ -50,7 +50,8 @@ fn an_index_of_another_embedder_stops_the_start_and_both_are_named() {
     let started = soma(&data, &["status"]).envs(GIVEN).output().expect("the binary runs");
     assert!(!started.status.success());
     let said = text(&started.stderr);
-    for words in ["hash:1 with 768 dimensions", "given:r1 with 64 dimensions", "start with the embedder that filled it"] {
+    for words in ["hash:1 with 768 dimensions", "given:r1 with 64 dimensions", "start with the embedder that filled it"]
+    {
         assert!(said.contains(words), "{words} is missing in {said}");
     }
 }
@@ -64,8 +65,10 @@ fn a_model_that_is_not_there_is_named_with_its_remedy() {
     assert!(text(&added.stderr).contains("holds no model that can be used"), "{}", text(&added.stderr));
     let named = format!("minilm:{}", folder.path().display());
     let doctor = soma(&data, &["doctor", "--json"]).env("SOMA_EMBEDDER", &named).output().expect("the binary runs");
-    let (started, doctor) =
-        (soma(&data, &["status"]).env("SOMA_EMBEDDER", &named).output().expect("the binary runs"), text(&doctor.stdout));
+    let (started, doctor) = (
+        soma(&data, &["status"]).env("SOMA_EMBEDDER", &named).output().expect("the binary runs"),
+        text(&doctor.stdout),
+    );
     for said in [text(&started.stderr), doctor] {
         assert!(said.contains("cannot be read") && said.contains("soma model add"), "{said}");
     }
