@@ -37,12 +37,6 @@ pub trait Embedder: Send + Sync {
     /// How much the dense score counts beside the lexical one in hybrid recall.
     fn hybrid_weight(&self) -> f64;
 
-    /// By how much a component may differ when the vector of one payload is made again: 0 when equal
-    /// payloads have equal bits.
-    fn tolerance(&self) -> f32 {
-        0.0
-    }
-
     /// Whether a turn's vector takes in those of its neighbours; the index then holds a mixture that no
     /// single payload has. By default, if the dense score counts in hybrid recall.
     fn mixes_neighbours(&self) -> bool {
@@ -52,6 +46,12 @@ pub trait Embedder: Send + Sync {
     /// In which language the words beside its vectors are cut; see [`language::speaking`].
     fn language(&self) -> Language {
         Language::English
+    }
+
+    /// By how much a component may differ when the vector of one payload is made again: 0 when equal
+    /// payloads have equal bits.
+    fn tolerance(&self) -> f32 {
+        0.0
     }
 
     /// One vector per payload, each of length `dims` and norm 1.

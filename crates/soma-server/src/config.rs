@@ -19,6 +19,7 @@ pub(crate) mod source;
 
 use std::path::PathBuf;
 
+use soma_core::embed::language::Language;
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     pub embedded: embedded::Embedded,
     /// What turns payloads into vectors.
     pub embedder: embedder::Embedder,
+    /// The language whose suffixes are cut off words.
+    pub language: Language,
     /// Whether events are published, and their bounds.
     pub events: events::Events,
     /// The broker that keeps the log, if one is named.
@@ -75,6 +78,7 @@ pub(crate) fn load(source: Source) -> Result<Config> {
         metrics: metrics::Metrics::read(&mut reader),
         embedded: embedded::Embedded::read(&mut reader),
         embedder: embedder::Embedder::read(&mut reader),
+        language: embedder::language(&mut reader),
         events: events::Events::read(&mut reader, kafka.is_some()),
         kafka,
         postgres: postgres::Postgres::read(&mut reader),

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
+use soma_core::embed::language::speaking;
 use soma_core::engine::Engine;
 use soma_core::error::Code;
 use soma_core::event::schemas::{Any, Schemas};
@@ -163,7 +164,7 @@ pub(crate) async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Opened> {
     check(config, role)?;
-    let embedder = embedding::open(&config.embedder).await?;
+    let embedder = speaking(embedding::open(&config.embedder).await?, config.language);
     let transport = transport(config, role);
     let is_local = transport == Transport::Journal || config.postgres.is_none() || config.qdrant.is_none();
     let local = match is_local {

@@ -63,6 +63,11 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.signals.note(None, text);
+        // Every client gets one configuration, so each hears of properties that are meant for another kind.
+        if facility == "CONFWARN" {
+            tracing::debug!(kafka.facility = facility, "kafka client: {text}");
+            return;
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert

@@ -128,23 +128,23 @@ struct Speaking {
     identity: Identity,
 }
 
+/// What an embedder is called once words are cut in this language.
+#[must_use]
+pub fn identity(inner: Identity, language: Language) -> Identity {
+    if language == Language::English {
+        return inner;
+    }
+    Identity { name: format!("{}+{}", inner.name, language.as_str()), ..inner }
+}
+
 /// The embedder, with words cut in this language.
 #[must_use]
 pub fn speaking(inner: Arc<dyn Embedder>, language: Language) -> Arc<dyn Embedder> {
     if inner.language() == language {
         return inner;
     }
-    let identity = named(inner.identity().clone(), language);
+    let identity = identity(inner.identity().clone(), language);
     Arc::new(Speaking { inner, language, identity })
-}
-
-/// What an embedder is called whose words are cut in another language than English.
-#[must_use]
-pub fn named(identity: Identity, language: Language) -> Identity {
-    match language {
-        Language::English => identity,
-        language => Identity { name: format!("{}+{}", identity.name, language.as_str()), ..identity },
-    }
 }
 
 #[async_trait]

@@ -84,7 +84,10 @@ fn unwitnessed(log: &LogId, bounds: Bounds, last: &LastEvent) -> Error {
 fn replaced(log: &LogId, bounds: Bounds, what: &str) -> Error {
     let partition = bounds.partition;
     Error::new(Code::LogReplaced, format!("log {log} partition {partition} was recreated or truncated: {what}"))
-        .remedy("restore the log, or move the record and vector stores away so that they are rebuilt from it")
+        .remedy(
+            "restore the log; or accept it as it is: a topic by `soma log renew`, a journal by moving the record and \
+             vector stores away, which are then rebuilt from it",
+        )
 }
 
 /// Rewrites from the records the points that the index may have forgotten; tells whether there were any.

@@ -1,8 +1,7 @@
 //! Points against records, in one merge by id.
 //!
-//! A point is compared with the one that the projector would make of the record and its neighbours: dense
-//! vectors within what the embedder says that making them again may change, all else bit by bit. The point of
-//! a turn may carry a higher `rev` than its record: that of a neighbour's change.
+//! A point is compared with the one that the projector would make of the record and its neighbours, bit
+//! by bit, dense vectors within what the embedder says that making them again may change. The point of a turn may carry a higher `rev` than its record: that of a neighbour's change.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};

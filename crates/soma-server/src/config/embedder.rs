@@ -1,7 +1,7 @@
 //! `SOMA_EMBEDDER`, `MEMORY_VECTOR_DIM`, `SOMA_EMBEDDER_MODEL`, `SOMA_EMBEDDER_API_KEY`, `SOMA_LANGUAGE`.
 //!
-//! What turns payloads into vectors and words. Changing it for a filled index is an error at start-up.
-//! Whether a folder holds a model is found out when it is opened, so that `soma model add` can put it there.
+//! What turns payloads into vectors and words. Changing it for a filled index is an error at start-up. Whether a
+//! folder holds a model is found out when it is opened, so that `soma model add` can put it there.
 
 use std::path::PathBuf;
 
@@ -20,18 +20,9 @@ const API_KEY_FILE: Variable = Variable::new("SOMA_EMBEDDER_API_KEY_FILE", "", "
 const LANGUAGE: Variable =
     Variable::new("SOMA_LANGUAGE", "english", "the language whose suffixes are cut off words, or none");
 
-/// What turns payloads into vectors and words.
-#[derive(Clone, Debug)]
-pub(crate) struct Embedder {
-    /// What makes the vectors.
-    pub kind: Kind,
-    /// The language of the words beside them.
-    pub language: Language,
-}
-
 /// What turns payloads into vectors.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum Embedder {
     /// Hashed features, without a model.
     Hash {
         /// The length of its vectors.
@@ -70,17 +61,6 @@ pub(crate) enum Kind {
 impl Embedder {
     /// Reads and checks.
     pub(crate) fn read(reader: &mut Reader) -> Self {
-        let kind = Kind::read(reader);
-        let language = reader.required(&LANGUAGE, |text| {
-            let known = || Language::ALL.map(Language::as_str).join(", ");
-            Language::parse(text).ok_or_else(|| format!("is not a language with a stemmer; known are {}", known()))
-        });
-        Self { kind, language }
-    }
-}
-
-impl Kind {
-    fn read(reader: &mut Reader) -> Self {
         let chosen = reader.required(&EMBEDDER, parse);
         let dims = reader.required(&DIMS, dimensions);
         let model = reader.text(&MODEL);
@@ -117,15 +97,23 @@ impl Kind {
     }
 }
 
+/// The language of the words beside the vectors.
+pub(crate) fn language(reader: &mut Reader) -> Language {
+    reader.required(&LANGUAGE, |text| {
+        let known = || Language::ALL.map(Language::as_str).join(", ");
+        Language::parse(text).ok_or_else(|| format!("is not a language with a stemmer; known are {}", known()))
+    })
+}
+
 fn dimensions(text: &str) -> Result<usize, String> {
     let dims = number(*hash::DIMS.start() as u64, *hash::DIMS.end() as u64)(text)?;
     usize::try_from(dims).map_err(|error| error.to_string())
 }
 
 /// The choice alone: what other variables say is filled in later.
-fn parse(text: &str) -> Result<Kind, String> {
+fn parse(text: &str) -> Result<Embedder, String> {
     if text == "hash" {
-        return Ok(Kind::Hash { dims: 0 });
+        return Ok(Embedder::Hash { dims: 0 });
     }
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let folder = || match rest {
@@ -133,11 +121,11 @@ fn parse(text: &str) -> Result<Kind, String> {
         folder => Ok(PathBuf::from(folder)),
     };
     match name {
-        "minilm" => Ok(Kind::MiniLm { folder: folder()? }),
-        "static" => Ok(Kind::Static { folder: folder()? }),
+        "minilm" => Ok(Embedder::MiniLm { folder: folder()? }),
+        "static" => Ok(Embedder::Static { folder: folder()? }),
         "given" => match rest.rsplit_once(':') {
             Some((revision, dims)) if !revision.is_empty() => {
-                Ok(Kind::Given { revision: revision.to_owned(), dims: given_dimensions(dims)? })
+                Ok(Embedder::Given { revision: revision.to_owned(), dims: given_dimensions(dims)? })
             }
             _ => Err("names no revision and length; write given:REVISION:DIMENSIONS".to_owned()),
         },
@@ -151,7 +139,7 @@ fn given_dimensions(text: &str) -> Result<usize, String> {
     dimensions(text).map_err(|why| format!("ends in {text}, which {why}"))
 }
 
-fn endpoint(url: &str) -> Result<Kind, String> {
+fn endpoint(url: &str) -> Result<Embedder, String> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
     if rest.is_empty() {
         return Err("names no address; write http:http://host:port or http:https://host".to_owned());
@@ -159,5 +147,5 @@ fn endpoint(url: &str) -> Result<Kind, String> {
     if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
         return Err(format!("holds a user or a password, which would be shown; put the key into {}", API_KEY.name));
     }
-    Ok(Kind::Http { url: url.to_owned(), model: String::new(), key: None, dims: 0 })
+    Ok(Embedder::Http { url: url.to_owned(), model: String::new(), key: None, dims: 0 })
 }

@@ -19,7 +19,7 @@ fn defaults_are_loopback_with_the_hash_embedder() {
     assert_eq!((config.api.host.as_str(), config.api.port), ("127.0.0.1", 9595));
     assert!(matches!(config.api.access, api::Access::Loopback));
     assert_eq!((config.metrics.host.as_str(), config.metrics.port), ("127.0.0.1", 8001));
-    assert!(matches!(config.embedder.kind, embedder::Kind::Hash { dims: 768 }));
+    assert!(matches!(config.embedder, embedder::Embedder::Hash { dims: 768 }));
     assert_eq!(config.events.value_bytes_max, 1 << 20);
 }
 
@@ -30,7 +30,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
     source.flags.insert("SOMA_API_PORT", "1".into());
     let config = load(source).expect("valid");
     assert_eq!((config.api.port, config.metrics.port), (1, 5));
-    assert!(matches!(config.embedder.kind, embedder::Kind::Hash { dims: 64 }));
+    assert!(matches!(config.embedder, embedder::Embedder::Hash { dims: 64 }));
     let origin = |name: &str| config.settings.iter().find(|s| s.variable.name == name).map(|s| s.origin);
     assert_eq!(origin("SOMA_API_PORT"), Some(Origin::Flag));
     assert_eq!(origin("CONSUMER_METRICS_PORT"), Some(Origin::Environment));
@@ -170,12 +170,12 @@ fn the_file_knows_export_quotes_and_comments() {
 
 #[test]
 fn an_embedder_is_named_with_what_it_needs() {
-    use embedder::Kind;
-    let chosen = |variables: &[(&str, &str)]| load(with(variables)).map(|config| config.embedder.kind);
+    use embedder::Embedder;
+    let chosen = |variables: &[(&str, &str)]| load(with(variables)).map(|config| config.embedder);
     let folder = chosen(&[("SOMA_EMBEDDER", "minilm:/models/a:b")]).expect("valid");
-    assert!(matches!(folder, Kind::MiniLm { folder } if folder == std::path::Path::new("/models/a:b")));
+    assert!(matches!(folder, Embedder::MiniLm { folder } if folder == std::path::Path::new("/models/a:b")));
     let given = chosen(&[("SOMA_EMBEDDER", "given:org/model:v2:1024")]).expect("valid");
-    assert!(matches!(given, Kind::Given { revision, dims: 1024 } if revision == "org/model:v2"));
+    assert!(matches!(given, Embedder::Given { revision, dims: 1024 } if revision == "org/model:v2"));
     let asked = [
         ("SOMA_EMBEDDER", "http:https://api.example/v1"),
         ("SOMA_EMBEDDER_MODEL", "small"),
@@ -184,7 +184,7 @@ fn an_embedder_is_named_with_what_it_needs() {
     ];
     let http = chosen(&asked).expect("valid");
     assert!(!format!("{http:?}").contains("k3y"));
-    let Kind::Http { url, model, key, dims } = http else { panic!("it is an endpoint") };
+    let Embedder::Http { url, model, key, dims } = http else { panic!("it is an endpoint") };
     assert_eq!((url.as_str(), model.as_str(), dims), ("https://api.example/v1", "small", 512));
     assert_eq!(key, Some(Secret("k3y".into())));
     for (wrong, why) in [

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use soma_core::embed::Embedder;
+use soma_core::embed::language::speaking;
 use soma_core::error::Code;
 use soma_core::ids::MemoryId;
 use soma_core::index::VectorIndex;
@@ -98,5 +99,5 @@ pub(crate) fn index(folder: &Path, embedder: &dyn Embedder) -> Result<Arc<dyn Ve
 /// # Errors
 /// `bad_config`.
 pub(crate) async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>> {
-    super::embedding::open(&config.embedder).await
+    Ok(speaking(super::embedding::open(&config.embedder).await?, config.language))
 }

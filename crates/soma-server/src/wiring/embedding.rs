@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use soma_core::embed::hash::HashEmbedder;
-use soma_core::embed::{Embedder, Identity, language};
+use soma_core::embed::{Embedder, Identity};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 use soma_models::given::Given;
@@ -13,24 +13,23 @@ use soma_models::minilm::{self, MiniLm};
 use soma_models::package;
 use soma_models::word_vectors::{self, WordVectors};
 
-use crate::config::Secret;
-use crate::config::embedder::{Embedder as Chosen, Kind};
+use crate::config::embedder::Embedder as Chosen;
 
 /// Loads the embedder that is configured, or asks its endpoint for a first vector.
 ///
 /// # Errors
 /// `bad_config` when it cannot be used, naming file or setting; `unavailable` when its endpoint is away.
 pub(crate) async fn open(chosen: &Chosen) -> Result<Arc<dyn Embedder>> {
-    let embedder: Arc<dyn Embedder> = match &chosen.kind {
-        Kind::Hash { dims } => Arc::new(HashEmbedder::new(*dims)?),
-        Kind::Given { revision, dims } => Arc::new(Given::new(revision, *dims)),
-        Kind::Http { url, model, key, dims } => {
-            Arc::new(Endpoint::open(&settings(url, model, key.as_ref(), *dims)).await?)
-        }
-        Kind::MiniLm { folder } => Arc::new(load(folder, MiniLm::open).await?),
-        Kind::Static { folder } => Arc::new(load(folder, WordVectors::open).await?),
-    };
-    Ok(language::speaking(embedder, chosen.language))
+    Ok(match chosen {
+        Chosen::Hash { dims } => Arc::new(HashEmbedder::new(*dims)?),
+        Chosen::Given { revision, dims } => Arc::new(Given::new(revision, *dims)),
+        Chosen::Http { .. } => match settings(chosen) {
+            Some(settings) => Arc::new(Endpoint::open(&settings).await?),
+            None => return Err(defect("an endpoint has no settings")),
+        },
+        Chosen::MiniLm { folder } => Arc::new(load(folder, MiniLm::open).await?),
+        Chosen::Static { folder } => Arc::new(load(folder, WordVectors::open).await?),
+    })
 }
 
 /// Which embedder is configured; asks nobody over the network.
@@ -38,19 +37,20 @@ pub(crate) async fn open(chosen: &Chosen) -> Result<Arc<dyn Embedder>> {
 /// # Errors
 /// `bad_config`, naming the file.
 pub(crate) fn identity(chosen: &Chosen) -> Result<Identity> {
-    let identity = match &chosen.kind {
-        Kind::Hash { dims } => HashEmbedder::new(*dims)?.identity().clone(),
-        Kind::Given { revision, dims } => Given::new(revision, *dims).identity().clone(),
-        Kind::Http { url, model, key, dims } => http::identity(&settings(url, model, key.as_ref(), *dims)),
-        Kind::MiniLm { folder } => minilm::identity(folder)?,
-        Kind::Static { folder } => word_vectors::identity(folder)?,
-    };
-    Ok(language::named(identity, chosen.language))
+    match chosen {
+        Chosen::Hash { dims } => Ok(HashEmbedder::new(*dims)?.identity().clone()),
+        Chosen::Given { revision, dims } => Ok(Given::new(revision, *dims).identity().clone()),
+        Chosen::Http { .. } => settings(chosen)
+            .map(|settings| http::identity(&settings))
+            .ok_or_else(|| defect("an endpoint has no settings")),
+        Chosen::MiniLm { folder } => minilm::identity(folder),
+        Chosen::Static { folder } => word_vectors::identity(folder),
+    }
 }
 
 /// Whether it lies on another server, which may be away for a while.
 pub(crate) const fn is_remote(chosen: &Chosen) -> bool {
-    matches!(chosen.kind, Kind::Http { .. })
+    matches!(chosen, Chosen::Http { .. })
 }
 
 /// Puts MiniLM's files in place, and tells which embedder they are and where they lie.
@@ -62,13 +62,18 @@ pub(crate) fn add_model(from: &Path, to: Option<&Path>, below: &Path) -> Result<
     Ok((placed.identity, placed.folder))
 }
 
-fn settings(url: &str, model: &str, key: Option<&Secret>, dims: usize) -> http::Settings {
-    let key = key.map(|key| key.0.clone());
-    http::Settings { url: url.to_owned(), model: model.to_owned(), key, dims }
+fn settings(chosen: &Chosen) -> Option<http::Settings> {
+    let Chosen::Http { url, model, key, dims } = chosen else { return None };
+    let key = key.as_ref().map(|key| key.0.clone());
+    Some(http::Settings { url: url.clone(), model: model.clone(), key, dims: *dims })
 }
 
 async fn load<T: Send + 'static>(folder: &Path, open: fn(&Path) -> Result<T>) -> Result<T> {
     let folder = folder.to_owned();
     let loaded = tokio::task::spawn_blocking(move || open(&folder)).await;
-    loaded.map_err(|error| Error::new(Code::Internal, "loading the model met a defect").because(error))?
+    loaded.map_err(|error| defect("loading the model met a defect").because(error))?
+}
+
+fn defect(what: &str) -> Error {
+    Error::new(Code::Internal, what)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use soma_core::Result;
 use soma_core::clock::Clock;
+use soma_core::embed::language;
 use soma_embedded::{backup, directory, vectors};
 
 pub(crate) use soma_core::embed::Identity;
@@ -60,7 +61,7 @@ pub(crate) fn collection(data_dir: &Path) -> Result<Option<Identity>> {
 /// # Errors
 /// `bad_config`.
 pub(crate) fn identity(config: &Config) -> Result<Identity> {
-    embedding::identity(&config.embedder)
+    Ok(language::identity(embedding::identity(&config.embedder)?, config.language))
 }
 
 /// The directory as the file system shows it.

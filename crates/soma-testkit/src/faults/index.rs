@@ -74,16 +74,16 @@ impl Embedder for Embedding {
         self.inner.hybrid_weight()
     }
 
-    fn tolerance(&self) -> f32 {
-        self.inner.tolerance()
-    }
-
     fn mixes_neighbours(&self) -> bool {
         self.inner.mixes_neighbours()
     }
 
     fn language(&self) -> Language {
         self.inner.language()
+    }
+
+    fn tolerance(&self) -> f32 {
+        self.inner.tolerance()
     }
 
     async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {

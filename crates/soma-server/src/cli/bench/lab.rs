@@ -43,7 +43,7 @@ impl Lab {
         let folder = Folder::make(below, clock.as_ref())?;
         let mut config = config;
         config.embedded.data_dir = folder.data();
-        config.embedder.kind = config.embedder.kind.without_model();
+        config.embedder = config.embedder.without_model();
         let runtime = super::super::client::runtime()?;
         let embedder = runtime.block_on(bare::embedder(&config))?;
         Ok(Self { clock, embedder, runtime, texts: Texts::new(seed), bounds, config, folder })

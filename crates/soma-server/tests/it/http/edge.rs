@@ -85,7 +85,7 @@ fn a_request_that_never_arrives_does_not_hold_up_the_end() {
 #[test]
 fn what_the_caller_holds_already_is_not_sent_again() {
     let server = Server::start();
-    server.post("/v1/memories?wait=stored", &json!({ "id": ID, "payload": 1 }));
+    server.post("/v1/memories?wait=stored&wait_ms=30000", &json!({ "id": ID, "payload": 1 }));
     for target in [format!("/v1/memories/{ID}"), "/docs".to_owned(), "/ui/app.js".to_owned()] {
         let first = server.get(&target);
         let etag = first.header("etag").to_owned();
