@@ -143,7 +143,8 @@ def check(cluster, writers, poison):
     assert not (missing or more or wrong), f"missing {sorted(missing)[:3]}, deleted yet there {sorted(more)[:3]}, wrong {wrong[:3]}"
     code, letters = cluster.command("dlq", "list", "--limit", "100000")
     assert code == 0, letters
-    found = {tuple(map(int, letter["source"].rsplit("/", 2)[1:])) for letter in letters["items"]}
+    # A source is spelled <log>/<partition>@<offset>.
+    found = {tuple(map(int, letter["source"].rsplit("/", 1)[1].split("@"))) for letter in letters["items"]}
     assert found == poison.places, f"good events refused {sorted(found - poison.places)[:3]}, bad ones missing {sorted(poison.places - found)[:3]}"
     return report
 

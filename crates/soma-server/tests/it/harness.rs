@@ -90,7 +90,9 @@ impl Server {
             seen.push(line);
         };
         let url = |name: &str| ready[name].as_str().expect("the line names its addresses").to_owned();
-        let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        // No connection is kept: one that idles for long on a busy machine is closed while it is used again.
+        let agent = Agent::config_builder().max_idle_connections(0);
+        let agent = agent.http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
         Self {
             child,
             log,
