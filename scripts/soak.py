@@ -47,6 +47,7 @@ def faults(cluster, outage, chance):
     def come_and_go():
         for _ in range(3):
             consumer = chance.choice(cluster.consumers)
+            until("a consumer has started", START_SECONDS, lambda: cluster.started(consumer))
             assert consumer.end() == 0, f"a consumer did not end well: {consumer.text()[-2000:]}"
             consumer.start()
             time.sleep(outage / 4)

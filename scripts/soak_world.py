@@ -163,6 +163,15 @@ class Cluster:
     def caught_up(self, seconds):
         until("all that the log holds is projected", seconds, lambda: self.lag() == 0)
 
+    def started(self, consumer):
+        """Whether a consumer has all that it needs and does its work; its start cannot be called off in order."""
+        port = self.metrics_ports[self.consumers.index(consumer)]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
     def metric(self, number, name):
         """The sum of a metric's series of one consumer; none when it does not answer."""
         try:
