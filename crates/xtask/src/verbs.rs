@@ -18,6 +18,8 @@ const USAGE: &str = "usage: cargo x <verb>
                    C++ compiler
   fuzz-http [s]    fuzz the HTTP surface of the real binary from its own OpenAPI document for so many
                    seconds, 120 unless told; needs python3 and a package index
+  soak SERVICES …  break the cluster profile in every way on real servers while clients write, then count:
+                   `--outage 30 --rounds 10`; SERVICES starts and stops Kafka and PostgreSQL
   bench [filter]   the benchmarks
   deny             licences, sources, bans and advisories of all dependencies (cargo-deny)
   fmt              format the code";
@@ -33,6 +35,7 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
         ["bless"] => bless(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["fuzz-http", rest @ ..] => fuzz_http(rest),
+        ["soak", rest @ ..] => cargo::run(cargo::script("scripts/soak", rest)?),
         ["bench"] => bench(&[]),
         ["bench", filter] => bench(&[filter]),
         ["deny"] => deny::run(),
