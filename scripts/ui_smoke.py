@@ -141,7 +141,8 @@ def the_marked_words_are_those_that_the_server_shares(world):
             rest = set(terms) - set(found) - world.day_stems(payload["occurred_at"])
             wrong += [(term, text) for term in rest]
             seen += len(terms)
-    assert seen > 400 and not wrong, (seen, wrong[:10])
+    # Hits that are found by the words of their neighbours alone share none of their own.
+    assert seen > 300 and not wrong, (seen, wrong[:10])
     print(f"    {seen} shared words")
 
 
