@@ -174,7 +174,7 @@ pub(crate) async fn open(
     let name = ProjectorName::memory();
     let (store, generations) = records(config, local.as_ref(), &clock).await?;
     let (index, filled) = points(config, local.as_ref(), &embedder).await?;
-    if filled == vectors::Opened::Fresh && role != Role::Command {
+    if filled == vectors::Opened::Fresh && projects(config, role) {
         // The points are made anew from the records when a projector takes its partitions.
         store.forget_indexed(&name).await?;
     }
