@@ -96,7 +96,8 @@ impl MemoryId {
     }
 }
 
-fn any_spelling(text: &str) -> Option<Uuid> {
+/// A UUID in any usual spelling.
+pub(crate) fn any_spelling(text: &str) -> Option<Uuid> {
     const URN: &str = "urn:uuid:";
     match text.get(..URN.len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case(URN) => hyphenated(&text[URN.len()..]),

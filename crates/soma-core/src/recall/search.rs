@@ -67,8 +67,8 @@ fn check(engine: &Engine, request: &Request) -> Result<()> {
         Probe::Text(text) if text.trim().is_empty() => {
             refuse("query", "the query is empty".into(), "ask in words, or list memories instead")
         }
-        Probe::Text(text) if text.len() > limits::QUERY_BYTES_MAX => {
-            let what = format!("the query has {} bytes, at most {} are allowed", text.len(), limits::QUERY_BYTES_MAX);
+        Probe::Text(text) if text.chars().count() > limits::QUERY_CHARS_MAX => {
+            let what = format!("the query has more than {} characters", limits::QUERY_CHARS_MAX);
             refuse("query", what, "ask a shorter question")
         }
         Probe::Text(_) => Ok(()),

@@ -34,11 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             )
             .takes([
                 told::namespace("whose memories; without it those of the default namespace"),
-                Param::query(
-                    "namespace_prefix",
-                    "those of every namespace that begins so",
-                    json!({ "type": "string" }),
-                ),
+                Param::query("namespace_prefix", "those of every namespace that begins so", schema::text()),
                 filter(),
                 Param::query(
                     "order",

@@ -160,7 +160,7 @@ pub(super) fn batch_body(item: &Value) -> Vec<(&'static str, Value)> {
     let other = json!({ "description": "anything else is refused for itself, and the other items stand" });
     let items = json!({ "type": "array", "maxItems": limits::BATCH_ITEMS_MAX, "items": { "anyOf": [item, other] } });
     let one = json!({ "not": { "type": "array" }, "description": "one item" });
-    let lines = json!({ "type": "string", "description": "one item in each line" });
+    let lines = json!({ "type": "string", "pattern": "[^\\t\\n\\f\\r ]", "description": "one item in each line" });
     vec![("application/json", json!({ "anyOf": [items, one] })), ("application/x-ndjson", lines)]
 }
 
