@@ -15,7 +15,7 @@ pub struct Authority {
 }
 
 /// A certificate with its key, as PEM files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Signed {
     /// The certificate.
     pub certificate: PathBuf,
@@ -50,6 +50,19 @@ impl Authority {
     /// When `openssl` is missing or refuses.
     #[must_use]
     pub fn sign(&self, name: &str, names: &[&str]) -> Signed {
+        self.sign_for(name, names, "2")
+    }
+
+    /// The same, over since a day.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn sign_expired(&self, name: &str, names: &[&str]) -> Signed {
+        self.sign_for(name, names, "-1")
+    }
+
+    fn sign_for(&self, name: &str, names: &[&str], days: &str) -> Signed {
         let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
         let (request, extensions) = (file("csr"), file("ext"));
         let signed = Signed { certificate: file("pem"), key: file("key") };
@@ -57,7 +70,7 @@ impl Authority {
         let text = format!("subjectAltName={}\nextendedKeyUsage=serverAuth,clientAuth\n", names.join(","));
         fs::write(&extensions, text).expect("the folder can be written");
         let mut command = Command::new("openssl");
-        command.args(["x509", "-req", "-days", "2", "-CAcreateserial", "-in"]).arg(&request);
+        command.args(["x509", "-req", "-days", days, "-CAcreateserial", "-in"]).arg(&request);
         command.arg("-CA").arg(self.certificate()).arg("-CAkey").arg(self.file("key"));
         run(command.arg("-extfile").arg(&extensions).arg("-out").arg(&signed.certificate));
         signed
@@ -65,6 +78,21 @@ impl Authority {
 
     fn file(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("{}.{kind}", self.name))
+    }
+}
+
+impl Signed {
+    /// The same with its key behind a password, in a file beside it.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn behind(&self, password: &str) -> Self {
+        let key = self.key.with_extension("locked");
+        let mut command = Command::new("openssl");
+        command.args(["pkcs8", "-topk8", "-passout"]).arg(format!("pass:{password}"));
+        run(command.arg("-in").arg(&self.key).arg("-out").arg(&key));
+        Self { certificate: self.certificate.clone(), key }
     }
 }
 

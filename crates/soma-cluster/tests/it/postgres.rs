@@ -3,6 +3,7 @@
 //! Every test has a schema of its own, so that they run side by side. Without the variable they pass
 //! without a test, and say so.
 
+mod admission;
 mod batches;
 mod conformance;
 mod fence;
