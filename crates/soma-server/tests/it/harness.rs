@@ -78,7 +78,13 @@ impl Server {
 
     /// A server that this command starts.
     pub(crate) fn spawned(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        command.stdout(Stdio::null());
+        Self::spawned_with(command)
+    }
+
+    /// The same, with the standard output that the command has.
+    pub(crate) fn spawned_with(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = lines(child.stderr.take().expect("standard error is piped"));
         let mut seen = Vec::new();
         let ready = loop {
