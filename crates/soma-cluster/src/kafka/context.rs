@@ -46,6 +46,11 @@ impl Signals {
         self.lock().iter().cloned().collect()
     }
 
+    /// Forgets what was said: it works again.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Sentence>> {
         self.0.lock().expect("nobody panics while holding the lock")
     }

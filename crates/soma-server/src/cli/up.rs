@@ -34,10 +34,12 @@ use crate::metrics::Metrics;
 use crate::observe::Told;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
 use crate::traces::Traces;
-use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
+use crate::wiring::{self, Begun, Change, Changes, Dependencies, Opened, Role};
 
 /// Under which name readiness shows what the start waits for.
 const START: &str = "start";
+/// Under which name readiness shows that the group does not let this process in.
+const GROUP: &str = "consumer group";
 /// The first wait for a server that the start needs; it doubles with each further one.
 const START_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
@@ -191,10 +193,20 @@ impl Process {
         let owned: Arc<Mutex<Vec<Partition>>> = Arc::default();
         let is_projecting = begun.is_something();
         if is_projecting {
-            let (metrics, shared) = (Arc::clone(&self.metrics), Arc::clone(&owned));
-            let changes: Changes = Arc::new(move |partitions: &[Partition]| {
-                metrics.owned(partitions);
-                partitions.clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+            let (metrics, health, shared) =
+                (Arc::clone(&self.metrics), Arc::clone(&self.health), Arc::clone(&owned));
+            let changes: Changes = Arc::new(move |change| {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match change {
+                    Change::Shares(partitions) => {
+                        metrics.owned(partitions);
+                        partitions.clone_into(&mut shared);
+                        health.report(GROUP, None);
+                    }
+                    // Partitions that it has go on.
+                    Change::Denied(error) if shared.is_empty() => health.report(GROUP, Some(error.to_string())),
+                    Change::Denied(_) => {}
+                }
             });
             let stop = self.supervisor.stop(Stage::Projecting);
             self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
