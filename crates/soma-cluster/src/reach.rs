@@ -72,6 +72,8 @@ pub struct Authorities {
     pub file: Option<PathBuf>,
     /// The variable that names the file, for remedies.
     pub variable: &'static str,
+    /// The variable that asks for TLS, for remedies.
+    pub switch: &'static str,
 }
 
 /// What was found of one place.
@@ -198,7 +200,7 @@ fn shake(
         (None, shaken) => {
             let why = shaken.err().map_or_else(|| "it shows no certificate".to_owned(), |error| error.to_string());
             Err(Error::new(Code::Unavailable, format!("the listener at {endpoint} does not speak TLS: {why}"))
-                .remedy("check the port, and whether this listener is meant for TLS"))
+                .remedy(format!("check the port, and {}, which asks for TLS", authorities.switch)))
         }
     }
 }

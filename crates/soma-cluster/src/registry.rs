@@ -60,7 +60,8 @@ impl Settings {
     pub fn place(&self) -> Option<(Endpoint, Option<Authorities>)> {
         let encrypts = self.url.starts_with("https:");
         let place = Endpoint::parse(&self.url, if encrypts { 443 } else { 80 })?;
-        let authorities = Authorities { file: self.ca.clone(), variable: "SCHEMA_REGISTRY_CA_LOCATION" };
+        let (variable, switch) = ("SCHEMA_REGISTRY_CA_LOCATION", "SCHEMA_REGISTRY_URL");
+        let authorities = Authorities { file: self.ca.clone(), variable, switch };
         Some((place, encrypts.then_some(authorities)))
     }
 }

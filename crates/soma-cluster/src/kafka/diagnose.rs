@@ -169,7 +169,8 @@ pub fn trusted(settings: &Settings) -> Option<Authorities> {
 }
 
 fn authorities(settings: &Settings) -> Authorities {
-    Authorities { file: settings.security.ca_location.clone(), variable: "KAFKA_SSL_CA_LOCATION" }
+    let file = settings.security.ca_location.clone();
+    Authorities { file, variable: "KAFKA_SSL_CA_LOCATION", switch: "KAFKA_SECURITY_PROTOCOL" }
 }
 
 /// The cluster answered; asking again changes nothing.

@@ -355,6 +355,10 @@ impl Admin {
         let denied = |error| needing("DescribeConfigs on the topic", error);
         let described = described.map_err(|e| denied(classify::error(&doing, &e)))?;
         match described.into_iter().next() {
+            // A topic has settings; a cluster that shows none does not let us see them.
+            Some(Ok(resource)) if resource.entries.is_empty() => {
+                Err(denied(classify::code(&doing, RDKafkaErrorCode::TopicAuthorizationFailed)))
+            }
             Some(Ok(resource)) => Ok(resource.entries),
             Some(Err(code)) => Err(denied(classify::code(&doing, code))),
             None => Err(classify::code(&doing, RDKafkaErrorCode::UnknownTopicOrPartition)),

@@ -84,7 +84,8 @@ impl Settings {
     pub fn place(&self) -> Option<(Endpoint, Option<Authorities>)> {
         let uri = self.endpoint().ok()?;
         let place = Endpoint::parse(&uri.to_string(), GRPC_PORT)?;
-        let authorities = Authorities { file: self.ca_location.clone(), variable: "QDRANT_CA_LOCATION" };
+        let file = self.ca_location.clone();
+        let authorities = Authorities { file, variable: "QDRANT_CA_LOCATION", switch: "QDRANT_URL" };
         Some((place, (uri.scheme_str() == Some("https")).then_some(authorities)))
     }
 }

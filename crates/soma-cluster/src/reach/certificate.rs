@@ -181,7 +181,7 @@ fn of_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, rustls::pki_type
 }
 
 fn unusable(authorities: &Authorities, why: &str) -> Error {
-    let Authorities { file, variable } = authorities;
+    let Authorities { file, variable, .. } = authorities;
     let which = file.as_ref().map_or("of the system".to_owned(), |file| format!("in {}", file.display()));
     Error::new(Code::BadConfig, format!("the authorities {which} cannot be used: {why}"))
         .at(*variable)

@@ -27,18 +27,22 @@ pub(crate) struct Waiting {
     child: Child,
     log: Receiver<String>,
     probes: String,
+    api: String,
 }
 
 impl Waiting {
     /// Starts a role that will wait for something.
     pub(crate) fn start(data: &Path, role: &str, settings: &Settings) -> Self {
-        let port = free_port();
+        let (port, api) = (free_port(), free_port());
         let mut command = soma(data, &[role]);
         command.envs(settings.iter().map(|(name, value)| (*name, value.as_str())));
-        command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", port.to_string());
+        command.env("SOMA_API_PORT", api.to_string()).env("CONSUMER_METRICS_PORT", port.to_string());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = lines(child.stderr.take().expect("standard error is piped"));
-        Self { child, log, probes: format!("http://127.0.0.1:{port}") }
+        // An API projects nothing, so it has no port of its own for probes.
+        let probes = if role == "api" { api } else { port };
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        Self { child, log, probes: url(probes), api: url(api) }
     }
 
     /// Why it waits, as its log says it for the first time.
@@ -53,6 +57,11 @@ impl Waiting {
             }
             seen.push(line);
         }
+    }
+
+    /// What a route of its API answers meanwhile.
+    pub(crate) fn api(&self, target: &str) -> Reply {
+        ask(&format!("{}{target}", self.api))
     }
 
     /// What its readiness says is away.

@@ -27,6 +27,11 @@ fn is_named(settings: &Settings, check: &str, words: &str, remedy: &str) {
     let unready = waiting.unready();
     let shown = unready["start"].as_str().unwrap_or_default();
     assert!(shown.contains(words) && shown.contains(remedy), "the probe says: {unready}");
+    let ready = waiting.api("/readyz");
+    assert!(ready.status == 503 && ready.text.contains(words), "the API's own probe says: {ready:?}");
+    assert_eq!(waiting.api("/livez").status, 200);
+    let refused = waiting.api("/v1/stats");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
     drop(waiting);
     let report = Report::of(folder.path(), settings);
     report.names("kafka", "failed", words, remedy);
@@ -95,7 +100,7 @@ fn an_authority_that_did_not_sign_is_named_with_the_file_that_holds_it() {
 fn a_listener_without_tls_is_named_where_tls_is_meant() {
     let world = World::new();
     let settings = settings(&at(listener::plain(), "127.0.0.1"), Some(&world.authority.certificate()));
-    is_named(&settings, "TLS", "does not speak TLS", "check the port");
+    is_named(&settings, "TLS", "does not speak TLS", "check the port, and KAFKA_SECURITY_PROTOCOL");
 }
 
 #[test]
