@@ -18,3 +18,4 @@ mod metrics;
 mod process;
 mod restart;
 mod secrets;
+mod traces;
