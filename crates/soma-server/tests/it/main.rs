@@ -18,4 +18,5 @@ mod metrics;
 mod process;
 mod restart;
 mod secrets;
+mod traces;
 mod wire;
