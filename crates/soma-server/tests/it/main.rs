@@ -19,3 +19,5 @@ mod process;
 mod restart;
 mod secrets;
 mod servers;
+mod traces;
+mod wire;
