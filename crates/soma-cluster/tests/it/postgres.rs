@@ -6,6 +6,7 @@
 mod batches;
 mod conformance;
 mod fence;
+mod repair;
 mod sessions;
 mod start;
 mod tls;

@@ -16,5 +16,6 @@ mod isolation;
 mod mcp;
 mod metrics;
 mod process;
+mod repair;
 mod restart;
 mod secrets;
