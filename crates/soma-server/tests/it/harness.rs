@@ -23,6 +23,13 @@ pub(crate) fn soma(data: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// `soma up` on free ports.
+pub(crate) fn up(data: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = soma(data, &["up"]);
+    command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0").envs(settings.iter().copied());
+    command
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(data: &Path, args: &[&str]) -> Output {
     soma(data, args).output().expect("the binary runs")
@@ -71,13 +78,16 @@ impl Server {
 
     /// A server on a directory that outlives it.
     pub(crate) fn on(data: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = soma(data, &["up"]);
-        command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0").envs(settings.iter().copied());
-        Self::spawned(command)
+        Self::spawned(up(data, settings))
     }
 
     /// A server that this command starts.
-    pub(crate) fn spawned(mut command: Command) -> Self {
+    pub(crate) fn spawned(command: Command) -> Self {
+        Self::spawned_telling(command, |_| {})
+    }
+
+    /// The same, told every line of its log until it is ready.
+    pub(crate) fn spawned_telling(mut command: Command, mut each: impl FnMut(&Value)) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = lines(child.stderr.take().expect("standard error is piped"));
         let mut seen = Vec::new();
@@ -87,6 +97,7 @@ impl Server {
             if entry["message"] == "soma is ready" {
                 break entry;
             }
+            each(&entry);
             seen.push(line);
         };
         let url = |name: &str| ready[name].as_str().expect("the line names its addresses").to_owned();
