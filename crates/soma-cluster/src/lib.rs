@@ -3,4 +3,5 @@
 pub mod kafka;
 pub mod postgres;
 pub mod qdrant;
+pub mod reach;
 pub mod registry;

@@ -136,6 +136,10 @@ impl VectorIndex for Vectors {
         search::nearest(&self.wire, search).await
     }
 
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        search::rarities(&self.wire, terms).await
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         search::page(&self.wire, after, limit).await
     }

@@ -75,7 +75,7 @@ pub enum Query {
     /// Cosine similarity, −1 to 1 (vectors have norm 1).
     Dense(Vec<f32>),
     /// BM25: the sum over shared terms of the two weights and the term's inverse document frequency
-    /// in the whole index, ln(1 + (N − n + 0.5) ÷ (n + 0.5)).
+    /// in the whole index, ln(1 + (N − n + 0.5) ÷ (n + 0.5)). Terms are those of a namespace.
     Sparse(Sparse),
 }
 
@@ -162,6 +162,13 @@ pub trait VectorIndex: Send + Sync {
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn search(&self, search: &Search) -> Result<FoundList>;
+
+    /// The inverse document frequency of each of these terms, as [`Query::Sparse`] counts it; `None` where
+    /// no point holds the term with a weight.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>>;
 
     /// Points in the order of their ids after `after`, at most `limit`.
     ///

@@ -38,6 +38,14 @@ pub const TOP_K_DEFAULT: usize = 10;
 pub const TARGET_BYTES_MAX: usize = 32 << 10;
 /// The longest query text, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The most different words of a question that count.
+pub const QUESTION_WORDS_MAX: usize = 256;
+/// The most namespaces whose own counts say how rare a question's words are.
+pub const COUNTED_NAMESPACES_MAX: usize = 16;
+/// The most words, each in each of these namespaces, that an index is asked about at once.
+pub const COUNTED_TERMS_MAX: usize = 512;
+/// The most terms of one search by words.
+pub const SEARCH_TERMS_MAX: usize = 16 << 10;
 /// The most actors whose names a question is asked without.
 pub const ACTORS_MAX: usize = 256;
 /// The most namespaces whose actors are looked up for a question.

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::context::{AROUND, share};
 use crate::embed::language::Language;
-use crate::embed::sparse::{Said, Section};
+use crate::embed::sparse::{Lexicon, Said, Section};
 use crate::fold::State;
 use crate::ids::Timestamp;
 use crate::index::Point;
@@ -30,10 +30,10 @@ pub(crate) struct Worded {
 }
 
 impl Worded {
-    /// Of a payload that was set at this time.
-    pub(crate) fn of(payload: &Value, set_at: Timestamp, language: Language) -> Self {
+    /// Of a payload that was set at this time, in the words of its namespace.
+    pub(crate) fn of(payload: &Value, set_at: Timestamp, lexicon: &Lexicon) -> Self {
         let turn = Turn::of(payload);
-        Self { said: Said::by(&turn, set_at, language), thread: turn.thread }
+        Self { said: Said::by(&turn, set_at, lexicon), thread: turn.thread }
     }
 }
 
@@ -48,7 +48,8 @@ impl Point {
     /// The point of a live state that stands alone, in English; `None` when readers do not see the memory.
     #[must_use]
     pub fn of(state: &State, dense: Vec<f32>) -> Option<Self> {
-        let worded = Worded::of(&state.content.as_ref()?.payload, state.updated_at, Language::English);
+        let lexicon = Lexicon::of(state.namespace.as_ref()?, Language::English);
+        let worded = Worded::of(&state.content.as_ref()?.payload, state.updated_at, &lexicon);
         let own = Lent { worded: &worded, dense: Some(&dense) };
         Self::among(state, &own, &Default::default())
     }

@@ -14,8 +14,10 @@
 mod boost;
 mod question;
 pub mod rank;
+mod rarity;
 mod rerank;
 mod search;
+mod why;
 
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ use crate::{json, limits};
 /// Names what memories are found by, for whoever compares figures: words with those of up to three turns
 /// on each side ([`crate::context`]), and a sum with priors ([`rank`]). A change of either that changes
 /// figures changes it.
-pub const RECIPE: &str = "context-3";
+pub const RECIPE: &str = "context-4";
 
 /// Which lists take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,9 +57,16 @@ pub enum Scope {
 impl Scope {
     /// The namespaces that it covers as the store knows them; `None` is every namespace.
     pub(crate) async fn namespaces(&self, engine: &Engine) -> Result<Option<Vec<Namespace>>> {
+        match self {
+            Self::Prefix(prefix) if prefix.is_empty() => Ok(None),
+            Self::Namespaces(_) | Self::Prefix(_) => self.names(engine).await.map(Some),
+        }
+    }
+
+    /// The namespaces that it covers, each by name.
+    pub(crate) async fn names(&self, engine: &Engine) -> Result<Vec<Namespace>> {
         let prefix = match self {
-            Self::Namespaces(names) => return Ok(Some(names.clone())),
-            Self::Prefix(prefix) if prefix.is_empty() => return Ok(None),
+            Self::Namespaces(names) => return Ok(names.clone()),
             Self::Prefix(prefix) => prefix,
         };
         let mut names: Vec<Namespace> = Vec::new();
@@ -66,7 +75,7 @@ impl Scope {
             let last = page.len() < limits::PAGE_MAX;
             names.extend(page.into_iter().map(|count| count.namespace));
             if last {
-                return Ok(Some(names));
+                return Ok(names);
             }
         }
     }
@@ -113,8 +122,10 @@ pub struct Explain {
     pub cosine: Option<f64>,
     /// The named summands of the score, in the order in which they were added; they sum to `score`.
     pub parts: Vec<(&'static str, f64)>,
-    /// The query's words that the memory shares, as they were indexed.
+    /// The query's words that the memory shares, as they were indexed, in the query's order.
     pub terms: Vec<String>,
+    /// Further words of the query, which turns around it hold and lend to it ([`crate::context`]).
+    pub context: Vec<String>,
 }
 
 /// One memory that answers.

@@ -118,6 +118,11 @@ impl VectorIndex for Vectors {
         self.read(move |shard| search::nearest(shard, &search)).await
     }
 
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        let terms = terms.to_vec();
+        self.read(move |shard| terms.iter().map(|term| search::rarity(shard, *term)).collect()).await
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         self.read(move |shard| search::page(shard, after, limit)).await
     }

@@ -45,7 +45,7 @@ impl Observer for Told {
 
     fn failed(&self, component: Component, error: &Error) {
         self.metrics.failed(component);
-        *self.failure() = Some(error.message.clone());
+        *self.failure() = Some(error.to_string());
     }
 
     fn paused(&self, component: Component, paused: bool) {
@@ -55,6 +55,6 @@ impl Observer for Told {
     }
 
     fn halted(&self, _: Partition, error: &Error) {
-        self.health.report("projector", Some(error.message.clone()));
+        self.health.report("projector", Some(error.to_string()));
     }
 }

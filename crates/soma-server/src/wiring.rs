@@ -7,6 +7,7 @@
 pub(crate) mod bare;
 mod cluster;
 pub(crate) mod embedding;
+pub(crate) mod examining;
 mod local;
 pub(crate) mod offline;
 pub(crate) mod operating;
@@ -32,7 +33,7 @@ use soma_embedded::vectors;
 
 use crate::config::Config;
 use local::Local;
-pub(crate) use projecting::{Begun, Changes, Projecting};
+pub(crate) use projecting::{Begun, Change, Changes, Projecting};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +180,7 @@ pub(crate) async fn open(
         store.forget_indexed(&name).await?;
     }
     let logs = match (transport, &config.kafka) {
-        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, &generations, Arc::clone(&clock)).await?,
+        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, role, &generations, Arc::clone(&clock)).await?,
         _ => local.as_ref().and_then(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
     };
     if let (Some(local), Transport::Journal) = (&local, transport) {

@@ -69,7 +69,7 @@ impl Commits {
 /// What a member tells about itself.
 #[derive(Debug)]
 pub enum Change {
-    /// The group has shared its partitions out anew; these are worked on here.
+    /// The group has shared its partitions out; these are worked on here, maybe the same as before.
     Rebalanced {
         /// In order.
         running: Vec<Partition>,
@@ -244,6 +244,7 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
                 () = clock.sleep(wait), if deadline.is_some() => Some(Input::Tick),
             };
             let Some(input) = input else { continue };
+            let is_answer = matches!(input, Input::Assigned { .. });
             let before = self.machine.running();
             for effect in self.machine.on(input, clock.elapsed()) {
                 self.carry_out(effect);
@@ -251,6 +252,8 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
             let running = self.machine.running();
             if running != before {
                 tracing::info!(group.partitions = ?running, "the group has shared its partitions out");
+            }
+            if running != before || is_answer {
                 (self.options.on_change)(Change::Rebalanced { running });
             }
         }

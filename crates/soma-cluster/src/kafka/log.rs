@@ -80,7 +80,11 @@ impl EventLog for Log {
     }
 
     async fn bounds(&self) -> Result<Vec<Bounds>> {
-        let ends = self.producer.all_ends(&self.topic).await?;
+        let ends = match self.producer.all_ends(&self.topic).await {
+            Ok(ends) => ends,
+            Err(error) => return Err(diagnose::named(&self.producer, error).await),
+        };
+        self.producer.signals().clear();
         let bounds = ends.into_iter().map(|(partition, ends)| {
             self.reader.readable(partition, ends.high);
             Bounds { partition, first: ends.low, next: ends.high }

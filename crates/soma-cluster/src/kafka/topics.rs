@@ -296,10 +296,12 @@ impl Admin {
         for (key, value) in &wanted.settings {
             topic = topic.set(key, value);
         }
-        let made = self.client.create_topics([&topic], &options()).await.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("Create on the topic or on the cluster", error);
+        let made = self.client.create_topics([&topic], &options()).await;
+        let made = made.map_err(|e| denied(classify::error(&doing, &e)))?;
         match made.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(None),
-            Some(Err((_, code))) => Err(classify::code(&doing, code)),
+            Some(Err((_, code))) => Err(denied(classify::code(&doing, code))),
             Some(Ok(_)) | None => {
                 Ok(Some(format!("created topic {} with {} partitions", wanted.name, wanted.partitions)))
             }
@@ -318,9 +320,11 @@ impl Admin {
         for difference in differences {
             alter = alter.set(difference.key, &difference.wanted);
         }
-        let altered = self.client.alter_configs([&alter], &options()).await.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("AlterConfigs on the topic", error);
+        let altered = self.client.alter_configs([&alter], &options()).await;
+        let altered = altered.map_err(|e| denied(classify::error(&doing, &e)))?;
         if let Some(Err((_, code))) = altered.into_iter().next() {
-            return Err(classify::code(&doing, code));
+            return Err(denied(classify::code(&doing, code)));
         }
         let shown = |d: &Difference| format!("{}={} (was {})", d.key, d.wanted, d.is);
         let shown: Vec<String> = differences.iter().map(shown).collect();
@@ -348,13 +352,26 @@ impl Admin {
         self.usable(&doing)?;
         let asked = [ResourceSpecifier::Topic(name)];
         let described = self.client.describe_configs(&asked, &options()).await;
-        let described = described.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("DescribeConfigs on the topic", error);
+        let described = described.map_err(|e| denied(classify::error(&doing, &e)))?;
         match described.into_iter().next() {
+            // A topic has settings; a cluster that shows none does not let us see them.
+            Some(Ok(resource)) if resource.entries.is_empty() => {
+                Err(denied(classify::code(&doing, RDKafkaErrorCode::TopicAuthorizationFailed)))
+            }
             Some(Ok(resource)) => Ok(resource.entries),
-            Some(Err(code)) => Err(classify::code(&doing, code)),
+            Some(Err(code)) => Err(denied(classify::code(&doing, code))),
             None => Err(classify::code(&doing, RDKafkaErrorCode::UnknownTopicOrPartition)),
         }
     }
+}
+
+/// Names the right that an administrative request needs, where it was denied.
+fn needing(right: &str, error: Error) -> Error {
+    if !classify::is_denied(&error) {
+        return error;
+    }
+    error.remedy(format!("allow this user {right}, or let somebody do it who may and set KAFKA_CREATE_TOPICS=false"))
 }
 
 fn options() -> AdminOptions {

@@ -24,7 +24,7 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
     let new = |code, text: String| Error::new(code, text);
     let error = match status.code() {
         Grpc::Unavailable | Grpc::Unknown => new(Code::Unavailable, format!("{what} cannot be reached: {said}"))
-            .remedy("check that the server runs and that its URL names the gRPC port; writing goes on by itself"),
+            .remedy("check that the server runs and that QDRANT_URL names its gRPC port; writing goes on by itself"),
         Grpc::Cancelled | Grpc::DeadlineExceeded => {
             new(Code::Unavailable, format!("{what} did not answer in time: {said}"))
         }
@@ -32,7 +32,7 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
         Grpc::Aborted | Grpc::FailedPrecondition => new(Code::Unavailable, format!("{what} is not ready: {said}")),
         Grpc::Unauthenticated | Grpc::PermissionDenied => {
             new(Code::Unavailable, format!("{what} refuses the API key: {said}"))
-                .remedy("set a key that may read and write this collection")
+                .remedy("set QDRANT_API_KEY to a key that may read and write this collection")
         }
         Grpc::NotFound => gone(what, said),
         Grpc::InvalidArgument | Grpc::OutOfRange => refused(what, said, asked),

@@ -35,7 +35,7 @@ use super::wire::Wire;
 use super::{Opened, VERSION_MIN};
 
 /// The version of the layout of points and metadata.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The entry of the metadata that is ours.
 const ENTRY: &str = "soma";

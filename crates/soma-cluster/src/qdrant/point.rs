@@ -71,9 +71,14 @@ pub(super) fn event_id(payload: HashMap<String, Wired>) -> Option<EventId> {
 /// # Errors
 /// `corrupt` for a point of somebody else.
 pub(super) fn read(point: RetrievedPoint) -> Result<StoredPoint> {
+    let (dense, sparse) = point.vectors.map(vectors).unwrap_or_default();
+    Ok(stored::read(id(point.id)?, &json(point.payload), dense, sparse))
+}
+
+/// The dense and the sparse vector among those of a point.
+pub(super) fn vectors(vectors: VectorsOutput) -> (Vec<f32>, Sparse) {
     let (mut dense, mut sparse) = (Vec::new(), Sparse::default());
-    if let Some(VectorsOutput { vectors_options: Some(vectors_output::VectorsOptions::Vectors(named)) }) = point.vectors
-    {
+    if let Some(vectors_output::VectorsOptions::Vectors(named)) = vectors.vectors_options {
         for vector in named.vectors.into_values() {
             match vector.into_vector() {
                 vector_output::Vector::Dense(DenseVector { data }) => dense = data,
@@ -84,7 +89,7 @@ pub(super) fn read(point: RetrievedPoint) -> Result<StoredPoint> {
             }
         }
     }
-    Ok(stored::read(id(point.id)?, &json(point.payload), dense, sparse))
+    (dense, sparse)
 }
 
 fn json(payload: HashMap<String, Wired>) -> Map<String, Value> {

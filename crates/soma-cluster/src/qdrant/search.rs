@@ -1,15 +1,15 @@
 //! Searches and reads.
 
 use qdrant_client::qdrant::{
-    CountPoints, DenseVector, Filter, PayloadIncludeSelector, Query as WiredQuery, QueryPoints, ScoredPoint,
-    ScrollPoints, SparseVector, VectorInput, WithPayloadSelector, WithVectorsSelector, query, vector_input,
-    with_payload_selector, with_vectors_selector,
+    BatchResult, CountPoints, DenseVector, Filter, PayloadIncludeSelector, Query as WiredQuery, QueryBatchPoints,
+    QueryPoints, ScoredPoint, ScrollPoints, SparseVector, VectorInput, VectorsSelector, WithPayloadSelector,
+    WithVectorsSelector, query, vector_input, with_payload_selector, with_vectors_selector,
 };
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
 use soma_core::point::condition::{self, Clause};
-use soma_core::point::stored::{DENSE, READ, WORDS};
+use soma_core::point::stored::{self, DENSE, READ, WORDS};
 use uuid::Uuid;
 
 use super::classify::Asked;
@@ -41,6 +41,46 @@ pub(super) async fn nearest(wire: &Wire, search: &Search) -> Result<FoundList> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     hits.truncate(search.limit);
     Ok(FoundList { found: hits, ..nothing })
+}
+
+/// The inverse document frequency of each term: the server tells it only as a factor of a score.
+///
+/// # Errors
+/// As [`super::classify`] decides.
+pub(super) async fn rarities(wire: &Wire, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+    let probe = |term: &u32| {
+        let sparse = SparseVector { indices: vec![*term], values: vec![1.0] };
+        let input = VectorInput { variant: Some(vector_input::Variant::Sparse(sparse)) };
+        let words = VectorsSelector { names: vec![WORDS.to_owned()] };
+        QueryPoints {
+            collection_name: wire.collection(),
+            query: Some(WiredQuery { variant: Some(query::Variant::Nearest(input)) }),
+            using: Some(WORDS.to_owned()),
+            limit: Some(1),
+            with_payload: Some(fields(&[])),
+            with_vectors: Some(WithVectorsSelector {
+                selector_options: Some(with_vectors_selector::SelectorOptions::Include(words)),
+            }),
+            ..QueryPoints::default()
+        }
+    };
+    let request = QueryBatchPoints {
+        collection_name: wire.collection(),
+        query_points: terms.iter().map(probe).collect(),
+        timeout: wire.timeout_secs(),
+        ..QueryBatchPoints::default()
+    };
+    let answers = wire.call(Asked::Read, wire.points().query_batch(request)).await?.result;
+    if answers.len() != terms.len() {
+        let what = format!("{} answers {} of {} searches", wire.what(), answers.len(), terms.len());
+        return Err(Error::new(Code::Corrupt, what));
+    }
+    let rarity = |(term, answer): (&u32, BatchResult)| {
+        let best = answer.result.into_iter().next()?;
+        let (_, held) = point::vectors(best.vectors?);
+        stored::rarity(best.score, &held, *term)
+    };
+    Ok(terms.iter().zip(answers).map(rarity).collect())
 }
 
 struct Nearest {

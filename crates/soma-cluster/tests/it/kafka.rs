@@ -4,6 +4,7 @@ mod conformance;
 mod faults;
 mod members;
 mod outside;
+mod rights;
 mod security;
 mod topics;
 mod world;

@@ -4,18 +4,24 @@
 //! memory alone. Only additions, multiplications and divisions of doubles in one fixed order, so
 //! the bits are the same on every platform.
 //!
+//! A word has a number of its own in each namespace ([`Lexicon`]), and every memory of a namespace is
+//! also indexed under a term that no word has. So an index that counts how many points hold a term
+//! counts for each namespace alone, and recall can weigh words by how rare they are among the
+//! memories that it is asked about (docs/decisions/0020).
+//!
 //! A memory is indexed as one or more [`Section`]s. Each is normalised by its own length and counts
 //! by its weight, so a section that is looked up as an aside (other fields, a neighbouring turn)
 //! does not make the memory's own words rarer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::language::Language;
 use super::words::{Stems, Words};
-use crate::ids::Timestamp;
+use crate::ids::{Namespace, Timestamp};
 use crate::index::Sparse;
+use crate::limits;
 use crate::turn::Turn;
 
 /// How quickly a repeated word stops counting (BM25's k1; Robertson and Zaragoza 2009).
@@ -30,6 +36,39 @@ const DAY_WEIGHT: f64 = 0.5;
 /// How much the fields beside a recognised text count.
 const REST_WEIGHT: f64 = 0.5;
 
+/// How the words of one namespace are cut and numbered.
+pub struct Lexicon {
+    stems: Stems,
+    /// Makes the numbers of one namespace its own.
+    seed: u64,
+}
+
+impl Lexicon {
+    /// That of a namespace, in a language.
+    #[must_use]
+    pub fn of(namespace: &Namespace, language: Language) -> Self {
+        Self { stems: Stems::in_language(language), seed: xxh3_64(namespace.as_str().as_bytes()) }
+    }
+
+    /// The number of a word.
+    #[must_use]
+    pub fn term(&self, word: &str) -> u32 {
+        self.number(&self.stems.of(word))
+    }
+
+    /// The term that every memory of the namespace is indexed under, and no word is.
+    #[must_use]
+    pub fn everywhere(&self) -> u32 {
+        self.number("")
+    }
+
+    /// The number of a stem: the low half of XXH3-64, seeded by the namespace; fixed for ever.
+    #[must_use]
+    pub fn number(&self, stem: &str) -> u32 {
+        (xxh3_64_with_seed(stem.as_bytes(), self.seed) & u64::from(u32::MAX)) as u32
+    }
+}
+
 /// The words of one text, as they are indexed, and how often each occurs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Terms {
@@ -42,15 +81,21 @@ pub struct Terms {
 impl Terms {
     /// Of a text; function words are left out.
     #[must_use]
-    pub fn of(text: &str, stems: &Stems) -> Self {
+    pub fn of(text: &str, lexicon: &Lexicon) -> Self {
         let words = Words::of(text);
         let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
         let mut len = 0;
         for word in words.content() {
-            *counts.entry(term(&stems.of(word))).or_default() += 1.0;
+            *counts.entry(lexicon.term(word)).or_default() += 1.0;
             len += 1;
         }
         Self { counts: counts.into_iter().collect(), len }
+    }
+
+    /// Whether a term is among them.
+    #[must_use]
+    pub fn holds(&self, term: u32) -> bool {
+        self.counts.binary_search_by_key(&term, |(term, _)| *term).is_ok()
     }
 
     /// How many words there are, repeated ones included.
@@ -82,33 +127,38 @@ pub struct Said {
     pub text: Terms,
     rest: Terms,
     day: Terms,
+    /// [`Lexicon::everywhere`].
+    everywhere: u32,
 }
 
 impl Said {
     /// By a memory, `event_time` giving its day when its payload does not.
     #[must_use]
-    pub fn by(turn: &Turn, event_time: Timestamp, language: Language) -> Self {
-        let stems = Stems::in_language(language);
-        let day = Terms::of(&turn.day_words(event_time), &stems);
-        Self { text: Terms::of(&turn.text, &stems), rest: Terms::of(&turn.rest, &stems), day }
+    pub fn by(turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Self {
+        Self {
+            text: Terms::of(&turn.text, lexicon),
+            rest: Terms::of(&turn.rest, lexicon),
+            day: Terms::of(&turn.day_words(event_time), lexicon),
+            everywhere: lexicon.everywhere(),
+        }
     }
 
     /// The vector of the memory among what is said around it.
     #[must_use]
     pub fn among<'a>(&'a self, around: impl IntoIterator<Item = Section<'a>>) -> Sparse {
         let own = [Section { terms: &self.text, weight: 1.0 }, Section { terms: &self.rest, weight: REST_WEIGHT }];
-        document(own.into_iter().chain(around), &self.day)
+        document(own.into_iter().chain(around), &self.day, self.everywhere)
     }
 }
 
 /// The vector of a memory alone, `event_time` giving its day when its payload does not.
 #[must_use]
-pub fn memory(turn: &Turn, event_time: Timestamp, language: Language) -> Sparse {
-    Said::by(turn, event_time, language).among([])
+pub fn memory(turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Sparse {
+    Said::by(turn, event_time, lexicon).among([])
 }
 
-/// The vector of these sections and the words of a day.
-fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms) -> Sparse {
+/// The vector of these sections, the words of a day, and the term that every memory holds.
+fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms, everywhere: u32) -> Sparse {
     let mut frequencies: BTreeMap<u32, f64> = BTreeMap::new();
     for Section { terms, weight } in sections {
         let share = weight / (1.0 - B + B * terms.len as f64 / AVERAGE_WORDS);
@@ -119,40 +169,22 @@ fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms) -> Spa
     for (term, count) in &day.counts {
         *frequencies.entry(*term).or_default() += DAY_WEIGHT * count;
     }
-    let values = frequencies.values().map(|tf| (tf * (K1 + 1.0) / (tf + K1)) as f32).collect();
-    Sparse { indices: frequencies.into_keys().collect(), values }
-}
-
-/// The vector of a question: each distinct word counts 1. Empty when it holds function words only,
-/// which no memory is indexed under.
-#[must_use]
-pub fn query(words: &Words, language: Language) -> Sparse {
-    let stems = Stems::in_language(language);
-    let mut indices: Vec<u32> = words.content().map(|word| term(&stems.of(word))).collect();
-    indices.sort_unstable();
-    indices.dedup();
-    let values = vec![1.0; indices.len()];
+    let mut weights: BTreeMap<u32, f32> =
+        frequencies.into_iter().map(|(term, tf)| (term, (tf * (K1 + 1.0) / (tf + K1)) as f32)).collect();
+    // A word with the same number, one in four thousand million, counts as this one does.
+    weights.insert(everywhere, 1.0);
+    let (indices, values) = weights.into_iter().unzip();
     Sparse { indices, values }
 }
 
-/// The question's words, as they are indexed, that the memory holds; in the order of the question.
+/// What a question asks for: the stems of its first [`limits::QUESTION_WORDS_MAX`] different words, in
+/// their order. Empty when it holds function words only, which no memory is indexed under.
 #[must_use]
-pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, language: Language) -> Vec<String> {
+pub fn question(words: &Words, language: Language) -> Vec<String> {
     let stems = Stems::in_language(language);
-    let held = memory(turn, event_time, language);
-    let mut shared: Vec<String> = Vec::new();
-    for word in question.content() {
-        let stem = stems.of(word);
-        if held.indices.binary_search(&term(&stem)).is_ok() && !shared.iter().any(|known| *known == stem) {
-            shared.push(stem.into_owned());
-        }
-    }
-    shared
-}
-
-/// The number of a term: the low half of XXH3-64, which is fixed for ever.
-fn term(stem: &str) -> u32 {
-    (xxh3_64(stem.as_bytes()) & u64::from(u32::MAX)) as u32
+    let mut seen = HashSet::new();
+    let stems = words.content().map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
+    stems.take(limits::QUESTION_WORDS_MAX).collect()
 }
 
 #[cfg(test)]

@@ -108,6 +108,15 @@ pub fn read_words(indices: Vec<u32>, values: Vec<f32>) -> Sparse {
     Sparse { indices, values }
 }
 
+/// The inverse document frequency of a term, by the score of the best point of a search for it alone.
+/// `None` when the point has been written anew meanwhile, without the term.
+#[must_use]
+pub fn rarity(score: f32, held: &Sparse, term: u32) -> Option<f32> {
+    let at = held.indices.binary_search(&term).ok()?;
+    let weight = held.values[at];
+    (weight > 0.0).then(|| score / weight)
+}
+
 /// The event that a point was written for; `None` while it is being removed.
 #[must_use]
 pub fn event_id(payload: &Map<String, Value>) -> Option<EventId> {

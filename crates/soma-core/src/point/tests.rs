@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::embed::language::Language;
-use crate::embed::sparse::query;
-use crate::embed::words::Words;
+use crate::embed::sparse::Lexicon;
 use crate::event::EventType;
 use crate::fold::from_scratch;
 use crate::testing::sample::{entry, with_payload};
@@ -15,12 +14,17 @@ fn state(n: u64, text: &str) -> State {
     from_scratch(&[entry(with_payload(EventType::Created, n, n, payload), n)]).expect("an event gives a state")
 }
 
+fn lexicon(state: &State) -> Lexicon {
+    Lexicon::of(state.namespace.as_ref().expect("it is live"), Language::English)
+}
+
 fn worded(state: &State) -> Worded {
-    Worded::of(&state.content.as_ref().expect("it is live").payload, state.updated_at, Language::English)
+    let payload = &state.content.as_ref().expect("it is live").payload;
+    Worded::of(payload, state.updated_at, &lexicon(state))
 }
 
 fn weight(point: &Point, word: &str) -> Option<f32> {
-    let term = query(&Words::of(word), Language::English).indices[0];
+    let term = Lexicon::of(&point.namespace, Language::English).term(word);
     Some(point.sparse.values[point.sparse.indices.binary_search(&term).ok()?])
 }
 

@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::vectors::Vectors;
 use crate::context::{AROUND, Subject};
 use crate::embed::language::Language;
+use crate::embed::sparse::Lexicon;
 use crate::embed::{Embedder, Identity};
 use crate::error::Result;
 use crate::event::{Content, Event};
 use crate::fold::State;
-use crate::ids::{EventId, MemoryId, Timestamp};
+use crate::ids::{EventId, MemoryId, Namespace, Timestamp};
 use crate::index::{Op, Point};
 use crate::point::{Lent, Worded};
 
@@ -24,6 +25,7 @@ pub(super) struct Embedded(HashMap<EventId, Made>);
 
 #[derive(Debug)]
 struct Made {
+    namespace: Namespace,
     payload: Value,
     at: Timestamp,
     dense: Vec<f32>,
@@ -34,13 +36,16 @@ impl Embedded {
     /// Keeps the dense vector of an event's payload, and reads its words. An event id may come twice
     /// with different payloads; one is kept.
     pub(super) fn keep(&mut self, event: &Event, payload: &Value, dense: Vec<f32>, language: Language) {
-        let worded = Worded::of(payload, event.timestamp, language);
-        self.0.insert(event.event_id, Made { payload: payload.clone(), at: event.timestamp, dense, worded });
+        let Event { namespace: Some(namespace), timestamp: at, .. } = event else { return };
+        let worded = Worded::of(payload, *at, &Lexicon::of(namespace, language));
+        let made = Made { namespace: namespace.clone(), payload: payload.clone(), at: *at, dense, worded };
+        self.0.insert(event.event_id, made);
     }
 
     fn take(&mut self, state: &State, content: &Content) -> Option<(Vec<f32>, Worded)> {
         let made = self.0.get(&state.event_id)?;
-        if made.payload != content.payload || made.at != state.updated_at {
+        let theirs = state.namespace.as_ref() == Some(&made.namespace);
+        if !theirs || made.payload != content.payload || made.at != state.updated_at {
             return None;
         }
         self.0.remove(&state.event_id).map(|made| (made.dense, made.worded))
@@ -179,7 +184,8 @@ impl<'a> Planner<'a> {
 
     /// Reads a memory, as far as it is at hand; whether it has to be embedded.
     fn hear(&mut self, state: &State, wanted: Wanted) -> bool {
-        let Some(content) = state.content.as_ref().filter(|_| state.is_live()) else { return false };
+        let live = || Some((state.content.as_ref().filter(|_| state.is_live())?, state.namespace.as_ref()?));
+        let Some((content, namespace)) = live() else { return false };
         let (embedder, vectors, embedded) = (self.embedder, &mut *self.vectors, &mut self.embedded);
         let told = self.told.entry(state.id).or_insert_with(|| match embedded.take(state, content) {
             Some((dense, worded)) => {
@@ -188,7 +194,10 @@ impl<'a> Planner<'a> {
                 }
                 Told { worded, dense: Some(dense) }
             }
-            None => Told { worded: Worded::of(&content.payload, state.updated_at, embedder.language()), dense: None },
+            None => {
+                let lexicon = Lexicon::of(namespace, embedder.language());
+                Told { worded: Worded::of(&content.payload, state.updated_at, &lexicon), dense: None }
+            }
         });
         if told.dense.is_none() && wanted == Wanted::Dense {
             told.dense = own_vector(content, embedder.identity());

@@ -1,6 +1,6 @@
 //! What a question asks for: its words, its vector, and how the candidates of both are ranked.
 
-use super::{Mode, Probe, Request};
+use super::{Mode, Probe, Request, rarity};
 use crate::embed::language::Language;
 use crate::embed::sparse;
 use crate::embed::words::{Words, without};
@@ -15,7 +15,8 @@ pub(super) struct Plan {
     /// How the candidates are ranked.
     pub(super) mode: Mode,
     pub(super) words: Words,
-    pub(super) sparse: Option<Sparse>,
+    /// What finds the candidates by word; each memory is found by one of them at most.
+    pub(super) sparse: Option<Vec<Sparse>>,
     pub(super) dense: Option<Vec<f32>>,
     pub(super) dense_weight: f64,
     /// In which the words are cut.
@@ -35,16 +36,34 @@ impl Plan {
             Probe::Text(text) => text,
         };
         let words = Words::of(text);
-        let sparse = sparse::query(&words, language);
-        let wordless = sparse.indices.is_empty();
+        let stems = sparse::question(&words, language);
+        let wordless = stems.is_empty();
+        let sparse = async || by_words(engine, request, namespaces, &stems, language).await.map(Some);
         let dense = async || vector(engine, text, namespaces).await.map(Some);
         Ok(match request.mode {
-            Mode::Lexical => alone(Mode::Lexical, words, Some(sparse), None),
+            Mode::Lexical => alone(Mode::Lexical, words, sparse().await?, None),
             Mode::Dense => alone(Mode::Dense, words, None, dense().await?),
             Mode::Hybrid if wordless => alone(Mode::Dense, words, None, dense().await?),
-            Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, Some(sparse), None),
-            Mode::Hybrid => alone(Mode::Hybrid, words, Some(sparse), dense().await?),
+            Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, sparse().await?, None),
+            Mode::Hybrid => alone(Mode::Hybrid, words, sparse().await?, dense().await?),
         })
+    }
+}
+
+/// What finds the memories that share a word with the question, in all the namespaces that it covers.
+async fn by_words(
+    engine: &Engine,
+    request: &Request,
+    namespaces: Option<&[Namespace]>,
+    stems: &[String],
+    language: Language,
+) -> Result<Vec<Sparse>> {
+    if stems.is_empty() {
+        return Ok(Vec::new());
+    }
+    match namespaces {
+        Some(namespaces) => rarity::searches(engine, stems, namespaces, language).await,
+        None => rarity::searches(engine, stems, &request.scope.names(engine).await?, language).await,
     }
 }
 

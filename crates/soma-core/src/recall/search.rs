@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::question::Plan;
 use super::rank::{self, Candidate, Score};
-use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope};
-use crate::embed::sparse;
+use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope, why};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace};
-use crate::index::{FoundList, Query, Search};
+use crate::index::{FoundList, Query, Search, Sparse};
 use crate::limits;
 use crate::memory::Memory;
 use crate::turn::Turn;
@@ -38,7 +37,7 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         limit = limit.saturating_mul(2);
     };
     let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
-    let hits = hits(request, &plan, ranked, &candidates, memories);
+    let hits = hits(engine, request, &plan, ranked, &candidates, memories).await?;
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -113,7 +112,10 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn gather(&mut self, limit: usize) -> Result<Gathered> {
-        let lexical = self.list(self.plan.sparse.clone().map(Query::Sparse), limit).await?;
+        let lexical = match &self.plan.sparse {
+            Some(searches) => Some(self.by_words(searches, limit).await?),
+            None => None,
+        };
         let dense = self.list(self.plan.dense.clone().map(Query::Dense), limit).await?;
         let mut found: BTreeMap<MemoryId, (Option<f64>, Option<f64>)> = BTreeMap::new();
         let full = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| list.found.len() >= limit);
@@ -153,6 +155,21 @@ impl Round<'_> {
         self.engine.index.search(&search).await.map(Some)
     }
 
+    /// The best of several searches by words; each point is found by one of them at most.
+    async fn by_words(&self, searches: &[Sparse], limit: usize) -> Result<FoundList> {
+        let mut all = FoundList { found: Vec::new(), exact: true };
+        for search in searches {
+            let list = self.list(Some(Query::Sparse(search.clone())), limit).await?.unwrap_or_default();
+            all.exact &= list.exact;
+            all.found.extend(list.found);
+        }
+        if searches.len() > 1 {
+            all.found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+            all.found.truncate(limit);
+        }
+        Ok(all)
+    }
+
     /// Reads the records that no earlier round has read.
     async fn read(&mut self, ids: impl Iterator<Item = MemoryId>) -> Result<()> {
         let unread: Vec<MemoryId> = ids.filter(|id| !self.records.contains_key(id)).collect();
@@ -183,8 +200,10 @@ impl Round<'_> {
             found.iter().filter(|(_, scores)| lacks(scores)).map(|(id, _)| *id).collect()
         };
         let (wordless, distant) = (without(|scores| scores.0.is_none()), without(|scores| scores.1.is_none()));
-        for hit in self.scores(Query::Sparse(sparse.clone()), &wordless).await? {
-            found.entry(hit.0).or_default().0 = Some(hit.1);
+        for search in sparse {
+            for hit in self.scores(Query::Sparse(search.clone()), &wordless).await? {
+                found.entry(hit.0).or_default().0 = Some(hit.1);
+            }
         }
         for hit in self.scores(Query::Dense(dense.clone()), &distant).await? {
             found.entry(hit.0).or_default().1 = Some(hit.1);
@@ -227,24 +246,30 @@ async fn ranked(
     Ok(ranked)
 }
 
-fn hits(
+async fn hits(
+    engine: &Engine,
     request: &Request,
     plan: &Plan,
     ranked: Vec<(usize, Score)>,
     candidates: &[Candidate],
     memories: Vec<Memory>,
-) -> Vec<Hit> {
+) -> Result<Vec<Hit>> {
+    let best: Vec<(usize, Score)> = ranked.into_iter().take(request.top_k).collect();
+    let mut words = if request.explain {
+        let best: Vec<&Memory> = best.iter().map(|(at, _)| &memories[*at]).collect();
+        why::words(engine, plan, &best).await?
+    } else {
+        HashMap::new()
+    };
     let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let top = ranked.into_iter().take(request.top_k);
-    top.filter_map(|(at, score)| {
+    let hits = best.into_iter().filter_map(|(at, score)| {
         let memory = memories[at].take()?;
-        let explain = request.explain.then(|| Explain {
-            bm25: candidates[at].bm25,
-            cosine: candidates[at].cosine,
-            terms: sparse::shared(&plan.words, &Turn::of(&memory.payload), memory.updated_at, plan.language),
-            parts: score.parts,
+        let explain = request.explain.then(|| {
+            let why::Words { own, lent } = words.remove(&memory.id).unwrap_or_default();
+            let Candidate { bm25, cosine, .. } = candidates[at];
+            Explain { bm25, cosine, parts: score.parts, terms: own, context: lent }
         });
         Some(Hit { memory, score: score.total, explain })
-    })
-    .collect()
+    });
+    Ok(hits.collect())
 }

@@ -210,6 +210,11 @@ impl VectorIndex for Index {
         Ok(FoundList { found, exact })
     }
 
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        let idf = frequencies(&lock(&self.inner).written);
+        Ok(terms.iter().map(|term| idf.get(term).copied()).collect())
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let points = lock(&self.inner).written.clone();

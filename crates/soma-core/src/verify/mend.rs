@@ -64,7 +64,7 @@ pub(super) async fn records(engine: &Engine, read: &Reading<'_>, tail: &mut Tail
         let mut gathered = gather(engine, read, &left).await?;
         let later = gathered.below.map_or_else(BTreeSet::new, |below| left.split_off(&below));
         for (partition, ids) in groups(&left, &gathered) {
-            group(engine, tail, partition, &ids, &mut gathered.events, &mut fates).await?;
+            group(engine, tail, (partition, &ids), &mut gathered.events, &mut fates).await?;
         }
         left = later;
     }
@@ -178,8 +178,7 @@ fn groups(ids: &BTreeSet<MemoryId>, gathered: &Gathered) -> Vec<(Option<Partitio
 async fn group(
     engine: &Engine,
     tail: &mut Tail,
-    partition: Option<Partition>,
-    ids: &[MemoryId],
+    (partition, ids): (Option<Partition>, &[MemoryId]),
     events: &mut BTreeMap<MemoryId, Events>,
     fates: &mut Fates,
 ) -> Result<()> {

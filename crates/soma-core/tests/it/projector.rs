@@ -11,7 +11,7 @@ use goldenscript::{Command, Context};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::language::Language;
-use soma_core::embed::sparse;
+use soma_core::embed::sparse::{self, Lexicon};
 use soma_core::embed::words::Words;
 use soma_core::error::Code;
 use soma_core::event::schemas::Any;
@@ -178,9 +178,13 @@ impl Script {
     }
 
     fn find(&self, word: &str) -> String {
-        let term = sparse::query(&Words::of(word), Language::English).indices;
-        assert_eq!(term.len(), 1, "{word} is one word that is indexed");
-        let holds = |point: &Point| term.iter().all(|term| point.sparse.indices.contains(term));
+        assert_eq!(
+            sparse::question(&Words::of(word), Language::English).len(),
+            1,
+            "{word} is one word that is indexed"
+        );
+        let term = |point: &Point| Lexicon::of(&point.namespace, Language::English).term(word);
+        let holds = |point: &Point| point.sparse.indices.contains(&term(point));
         let found: Vec<String> = self.index.points().into_iter().filter(holds).map(|point| memory(point.id)).collect();
         format!("{word}: {}", if found.is_empty() { "-".to_owned() } else { found.join(" ") })
     }

@@ -119,7 +119,9 @@ fn shown(answer: &Answer) -> String {
         writeln!(out, "m{} {score:.4} {text}", number(memory.id)).expect("a string takes everything");
         if let Some(explain) = explain {
             let parts: Vec<String> = explain.parts.iter().map(|(name, part)| format!("{name} {part:.4}")).collect();
-            writeln!(out, "   {} [{}]", parts.join(" + "), explain.terms.join(" ")).expect("a string takes everything");
+            let around = if explain.context.is_empty() { "" } else { ", around it " };
+            let (terms, context) = (explain.terms.join(" "), explain.context.join(" "));
+            writeln!(out, "   {} [{terms}{around}{context}]", parts.join(" + ")).expect("a string takes everything");
         }
     }
     if out.is_empty() { "nothing".to_owned() } else { out }
@@ -144,6 +146,9 @@ impl VectorIndex for Coarse {
     async fn search(&self, search: &Search) -> Result<FoundList> {
         let list = self.inner.search(&Search { filter: None, ..search.clone() }).await?;
         Ok(FoundList { exact: list.exact && search.filter.is_none(), ..list })
+    }
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        self.inner.rarities(terms).await
     }
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         self.inner.scan(after, limit).await
@@ -330,4 +335,56 @@ fn boosts_are_parts_of_the_hybrid_score_and_of_no_other() {
         assert_eq!(parts.iter().filter(|(name, _)| ["importance", "recency"].contains(name)).count(), 2);
     }
     assert_eq!(ask(Mode::Lexical).expect_err("it is refused").field.as_deref(), Some("boost"));
+}
+
+/// Texts of a few words, so that words are shared.
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    let word = prop::sample::select(vec!["boat", "tree", "sail", "lisbon", "paint", "june", "nine"]);
+    prop::collection::vec(prop::collection::vec(word, 1..6).prop_map(|words| words.join(" ")), 1..24)
+}
+
+/// The hits of a question about these namespaces: number and score, by number.
+fn scores(world: &World, namespaces: &[&str]) -> Vec<(u64, f64)> {
+    let scope = Scope::Namespaces(namespaces.iter().map(|name| namespace(name)).collect());
+    let request = Request { scope, ..question("the boat in Lisbon, and who sailed it", Mode::Lexical, 1_000) };
+    let hits = world.run(world.engine.recall(&request)).expect("an answer").hits;
+    let mut scores: Vec<(u64, f64)> = hits.iter().map(|hit| (number(hit.memory.id), hit.score)).collect();
+    scores.sort_by_key(|(number, _)| *number);
+    scores
+}
+
+fn same(a: &[(u64, f64)], b: &[(u64, f64)]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() <= 1e-3 * b.1.abs())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn what_other_namespaces_hold_changes_no_score(ours in texts(), theirs in texts()) {
+        let mut world = World::new();
+        world.remember((0..).zip(&ours).map(|(n, text)| draft(n, json!(text))).collect());
+        world.project();
+        let alone = scores(&world, &["demo"]);
+        let other = |n: u64, text: &String| Draft { namespace: namespace("other"), ..draft(1_000 + n, json!(text)) };
+        world.remember((0..).zip(&theirs).map(|(n, text)| other(n, text)).collect());
+        world.project();
+        let beside = scores(&world, &["demo"]);
+        prop_assert!(same(&beside, &alone), "{beside:?} {alone:?}");
+    }
+
+    #[test]
+    fn a_question_finds_the_same_memories_over_however_many_namespaces_they_are_spread(texts in texts(), spaces in 2_usize..40) {
+        let (mut one, mut many) = (World::new(), World::new());
+        let names: Vec<String> = (0..spaces).map(|n| format!("space{n}")).collect();
+        let draft = |n: usize, text: &String| draft(n as u64, json!(text));
+        one.remember(texts.iter().enumerate().map(|(n, text)| draft(n, text)).collect());
+        let spread = |(n, text): (usize, &String)| Draft { namespace: namespace(&names[n % spaces]), ..draft(n, text) };
+        many.remember(texts.iter().enumerate().map(spread).collect());
+        one.project();
+        many.project();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let found = |world: &World, names: &[&str]| scores(world, names).iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        prop_assert_eq!(found(&many, &names), found(&one, &["demo"]));
+    }
 }

@@ -10,8 +10,7 @@ use soma_core::context::{self, Subject};
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
 use soma_core::embed::language::Language;
-use soma_core::embed::sparse;
-use soma_core::embed::words::Words;
+use soma_core::embed::sparse::Lexicon;
 use soma_core::engine::Context;
 use soma_core::event::build::Draft;
 use soma_core::event::schemas::Any;
@@ -169,8 +168,8 @@ fn play(embedder: Arc<dyn Embedder>, partitions: u32, acts: &[Act]) {
     for (memory, words) in said {
         let gone = words.iter().filter(|word| !live.get(&memory).is_some_and(|text| text.contains(&**word)));
         for word in gone {
-            let term = sparse::query(&Words::of(word), Language::English).indices[0];
-            let holder = points.iter().find(|point| point.sparse.indices.contains(&term));
+            let term = |point: &Point| Lexicon::of(&point.namespace, Language::English).term(word);
+            let holder = points.iter().find(|point| point.sparse.indices.contains(&term(point)));
             assert!(holder.is_none(), "{word} was replaced or deleted and still finds {:?}", holder.map(|h| h.id));
         }
     }

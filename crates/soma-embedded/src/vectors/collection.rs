@@ -39,7 +39,7 @@ use super::packing::Packing;
 use super::point::key;
 
 /// The version of the layout of folder and points.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 const MANIFEST: &str = "collection.json";
 const SHARD: &str = "shard";

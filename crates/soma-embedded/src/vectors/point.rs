@@ -51,8 +51,14 @@ pub(super) fn event_id(payload: Option<&Payload>) -> Option<EventId> {
 /// Reads a point back.
 pub(super) fn read(record: Record) -> StoredPoint {
     let payload = record.payload.unwrap_or_default();
+    let (dense, sparse) = record.vector.map(vectors).unwrap_or_default();
+    stored::read(id(record.id), &payload.0, dense, sparse)
+}
+
+/// The dense and the sparse vector among those of a point.
+pub(super) fn vectors(vectors: VectorStructInternal) -> (Vec<f32>, Sparse) {
     let (mut dense, mut sparse) = (Vec::new(), Sparse::default());
-    if let Some(VectorStructInternal::Named(vectors)) = record.vector {
+    if let VectorStructInternal::Named(vectors) = vectors {
         for vector in vectors.into_values() {
             match vector {
                 VectorInternal::Dense(numbers) => dense = numbers,
@@ -63,5 +69,5 @@ pub(super) fn read(record: Record) -> StoredPoint {
             }
         }
     }
-    stored::read(id(record.id), &payload.0, dense, sparse)
+    (dense, sparse)
 }

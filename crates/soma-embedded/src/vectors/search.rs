@@ -12,7 +12,7 @@ use qdrant_edge::{
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
 use soma_core::point::condition::{self, Clause};
-use soma_core::point::stored::{DENSE, READ, WORDS};
+use soma_core::point::stored::{self, DENSE, READ, WORDS};
 use uuid::Uuid;
 
 use super::filter;
@@ -37,6 +37,25 @@ pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<Fou
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     hits.truncate(search.limit);
     Ok(FoundList { found: with_events(shard, &hits)?, exact: conditions.exact })
+}
+
+/// The inverse document frequency of a term: the library tells it only as a factor of a score.
+pub(super) fn rarity(shard: &EdgeShard, term: u32) -> OperationResult<Option<f32>> {
+    let Some(query) = query(&Query::Sparse(Sparse { indices: vec![term], values: vec![1.0] })) else { return Ok(None) };
+    let found = shard.search(SearchRequest {
+        query: QueryEnum::Nearest(query),
+        filter: None,
+        params: None,
+        limit: 1,
+        offset: 0,
+        with_payload: Some(WithPayloadInterface::Bool(false)),
+        with_vector: Some(WithVector::Selector(vec![WORDS.to_owned()])),
+        score_threshold: None,
+    })?;
+    Ok(found.into_iter().next().and_then(|best| {
+        let (_, held) = point::vectors(best.vector?);
+        stored::rarity(best.score, &held, term)
+    }))
 }
 
 /// The best points and, as far as [`BEYOND_MAX`] reaches, every one that ties with the last of them.

@@ -1,14 +1,15 @@
 //! `soma up`, `soma api`, `soma consumer`: API and projector in one process, or each in its own.
 //!
 //! Ports are bound before anything is opened, so an address in use is known at once and nobody is
-//! turned away while the stores open. The probes of the metrics port answer from then on. The API
-//! answers once the projector has taken its partition: the log is the one that the records were made
-//! from, and the index holds what the records hold.
+//! turned away while the stores open. The probes of the metrics port answer from then on, those of the API
+//! port once a server that is needed is away. The API answers once the projector has taken its partition:
+//! the log is the one that the records were made from, and the index holds what the records hold.
 
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,10 +35,12 @@ use crate::metrics::Metrics;
 use crate::observe::Told;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
 use crate::traces::Traces;
-use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
+use crate::wiring::{self, Begun, Change, Changes, Dependencies, Opened, Role};
 
 /// Under which name readiness shows what the start waits for.
 const START: &str = "start";
+/// Under which name readiness shows that the group does not let this process in.
+const GROUP: &str = "consumer group";
 /// The first wait for a server that the start needs; it doubles with each further one.
 const START_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
@@ -124,7 +127,7 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     if let Some(probes) = probes {
         process.serve_probes(probes)?;
     }
-    let opened = process.open(&mut signals).await?;
+    let opened = process.open_waiting(&mut signals, api.as_ref(), tls.clone()).await?;
     let begun = unless_signalled(&mut signals, opened.projecting.begin()).await?;
     let handed = unless_signalled(&mut signals, opened.forward_journal(&process.config, role)).await?;
     if handed > 0 {
@@ -170,9 +173,47 @@ impl Process {
         Ok(())
     }
 
+    /// Opens the stores. From the first failure on the API port answers probes, so that whoever asks it
+    /// learns what the start waits for; until then a request waits for the stores.
+    async fn open_waiting(
+        &self,
+        signals: &mut Signals,
+        api: Option<&TcpListener>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Opened> {
+        let (failed, stop) = (CancellationToken::new(), CancellationToken::new());
+        let opening = async {
+            let opened = self.open(signals, &failed).await;
+            stop.cancel();
+            opened
+        };
+        let answering = async {
+            let Some(api) = api else { return Ok(()) };
+            tokio::select! {
+                () = failed.cancelled() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            let reach = if loopback(api)? { Reach::ThisMachine } else { Reach::Anywhere };
+            let routes = http::health::waiting_router(Arc::clone(&self.health), reach);
+            serve::serve_with(again(api)?, routes, tls, self.bounds(PROBE_DRAIN), stop.clone()).await
+        };
+        let (opened, answered) = tokio::join!(opening, answering);
+        answered?;
+        opened
+    }
+
+    fn bounds(&self, drain_timeout: Duration) -> serve::Bounds {
+        serve::Bounds {
+            connections_max: self.config.api.connections_max,
+            read_timeout: self.config.api.read_timeout,
+            drain_timeout,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
     /// Opens the stores. A server that is away is waited for, and named meanwhile; so is, for some seconds, a
     /// command that has the data directory. Whatever else is wrong ends the start.
-    async fn open(&self, signals: &mut Signals) -> Result<Opened> {
+    async fn open(&self, signals: &mut Signals, failed: &CancellationToken) -> Result<Opened> {
         let mut wait = START_RETRY_MIN;
         let mut held = Held { since: None, clock: Arc::clone(&self.clock) };
         loop {
@@ -184,6 +225,7 @@ impl Process {
                     return Ok(opened);
                 }
                 Err(error) if error.code == Code::InUse => {
+                    self.health.report(START, Some(error.to_string()));
                     let waiting = held.wait_on(error, &self.config);
                     unless_signalled(signals, waiting).await?;
                     continue;
@@ -192,8 +234,9 @@ impl Process {
                 Err(error) => return Err(error),
             };
             let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(error.code = error.code.as_str(), retry_ms, "waiting for what the start needs: {error}");
             self.health.report(START, Some(error.to_string()));
+            tracing::warn!(error.code = error.code.as_str(), retry_ms, "waiting for what the start needs: {error}");
+            failed.cancel();
             unless_signalled(signals, self.clock.sleep(wait)).await;
             wait = (wait * 2).min(START_RETRY_MAX);
         }
@@ -203,10 +246,19 @@ impl Process {
         let owned: Arc<Mutex<Vec<Partition>>> = Arc::default();
         let is_projecting = begun.is_something();
         if is_projecting {
-            let (metrics, shared) = (Arc::clone(&self.metrics), Arc::clone(&owned));
-            let changes: Changes = Arc::new(move |partitions: &[Partition]| {
-                metrics.owned(partitions);
-                partitions.clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+            let (metrics, health, shared) = (Arc::clone(&self.metrics), Arc::clone(&self.health), Arc::clone(&owned));
+            let changes: Changes = Arc::new(move |change| {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match change {
+                    Change::Shares(partitions) => {
+                        metrics.owned(partitions);
+                        partitions.clone_into(&mut shared);
+                        health.report(GROUP, None);
+                    }
+                    // Partitions that it has go on.
+                    Change::Denied(error) if shared.is_empty() => health.report(GROUP, Some(error.to_string())),
+                    Change::Denied(_) => {}
+                }
             });
             let stop = self.supervisor.stop(Stage::Projecting);
             self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
@@ -225,12 +277,7 @@ impl Process {
     fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
         let app = App::new(&self.config, &opened.engine, Arc::clone(&self.metrics), Arc::clone(&self.health));
         let app = App { traces: self.traces.clone(), ..app };
-        let bounds = serve::Bounds {
-            connections_max: self.config.api.connections_max,
-            read_timeout: self.config.api.read_timeout,
-            drain_timeout: self.config.api.shutdown_timeout,
-            clock: Arc::clone(&self.clock),
-        };
+        let bounds = self.bounds(self.config.api.shutdown_timeout);
         let routes = http::router(app, keeper);
         let stop = self.supervisor.stop(Stage::Serving);
         let watching = Arc::clone(keeper).watch(Arc::clone(&self.clock), stop);
@@ -290,6 +337,13 @@ fn by_whom(error: Error, config: &Config) -> Error {
         .at("SOMA_API_PORT")
         .remedy("use that one: every command finds it; or stop it first")
         .because(error)
+}
+
+/// The same listener once more: connections come to whoever accepts first.
+fn again(listener: &TcpListener) -> Result<TcpListener> {
+    let failed = |error| Error::new(Code::Unavailable, "the API's port cannot be listened on twice").because(error);
+    let socket = listener.as_fd().try_clone_to_owned().map_err(failed)?;
+    TcpListener::from_std(std::net::TcpListener::from(socket)).map_err(failed)
 }
 
 /// Whether only this machine reaches the listener.

@@ -12,9 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
+use soma_core::Error;
+use soma_core::error::Code;
 
 use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
 use super::openapi::schema;
+use super::problem::Problem;
 use super::{App, shapes};
 use crate::metrics::Metrics;
 use crate::metrics::expose::Format;
@@ -177,6 +180,23 @@ pub(crate) fn router(probes: Probes, reach: Reach) -> Router {
         .fallback(super::no_route)
         .layer(axum::middleware::from_fn(super::harden::harden))
         .with_state(probes);
+    match reach {
+        Reach::ThisMachine => router.layer(axum::middleware::from_fn(super::access::local_only)),
+        Reach::Anywhere => router,
+    }
+}
+
+/// What the API port answers while the start waits for a server: probes, which say why; nothing else yet.
+pub(crate) fn waiting_router(health: Arc<Health>, reach: Reach) -> Router {
+    let starting = async || Problem(Error::new(Code::Unavailable, "soma is starting").remedy("ask /readyz what for"));
+    let router = Router::new()
+        .route("/livez", get(live))
+        .route("/healthz", get(live))
+        .route("/readyz", get(async |State(health): State<Arc<Health>>| health.answer()))
+        .route("/health", get(async |State(health): State<Arc<Health>>| health.answer()))
+        .fallback(starting)
+        .layer(axum::middleware::from_fn(super::harden::harden))
+        .with_state(health);
     match reach {
         Reach::ThisMachine => router.layer(axum::middleware::from_fn(super::access::local_only)),
         Reach::Anywhere => router,

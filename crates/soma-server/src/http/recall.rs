@@ -235,5 +235,6 @@ fn hit(hit: &Hit) -> Value {
 fn explanation(explain: &Explain) -> Value {
     let parts: Map<String, Value> =
         explain.parts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "bm25": explain.bm25, "cosine": explain.cosine, "parts": parts, "terms": explain.terms })
+    json!({ "bm25": explain.bm25, "cosine": explain.cosine, "parts": parts,
+        "terms": explain.terms, "context": explain.context })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use soma_cluster::kafka::rights::Work;
 use soma_cluster::kafka::{self, group};
 use soma_cluster::registry::{self, FramedLog, Missing, Registry};
 use soma_cluster::{postgres, qdrant};
@@ -22,7 +23,7 @@ use soma_embedded::vectors;
 use tokio_util::sync::CancellationToken;
 
 use super::Role;
-use super::projecting::Changes;
+use super::projecting::{Change, Changes};
 use crate::config::registry::ValueFormat;
 use crate::config::{self, Config, Secret};
 
@@ -68,13 +69,27 @@ pub(super) fn check(config: &Config) -> Result<()> {
 /// `bad_config`, `unavailable`.
 pub(super) async fn logs(
     config: &config::kafka::Kafka,
+    role: Role,
     generations: &Generations,
     clock: Arc<dyn Clock>,
 ) -> Result<Logs> {
     let settings = kafka_settings(config);
-    for warning in kafka::topics::ensure(&settings, &clock).await? {
+    let work =
+        Work { appends: matches!(role, Role::Up | Role::Api), projects: matches!(role, Role::Up | Role::Consumer) };
+    let warnings = match kafka::topics::ensure(&settings, &clock).await {
+        Ok(warnings) => warnings,
+        Err(error) => {
+            // What is missing altogether says more than what was tried first.
+            if kafka::is_denied(&error) {
+                kafka::rights::check(&settings, &clock, work).await?;
+            }
+            return Err(error);
+        }
+    };
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
+    kafka::rights::check(&settings, &clock, work).await?;
     let generation = match generations {
         Generations::First => 1,
         Generations::Kept(records) => records.generation(&kafka::base_name(&settings, &clock).await?).await?,
@@ -120,12 +135,17 @@ pub(super) async fn schemas(
 /// # Errors
 /// `bad_config`.
 pub(super) fn registry_of(config: &config::registry::Registry) -> Result<Registry> {
+    Registry::new(&registry_settings(config))
+}
+
+/// The registry as the adapter takes it.
+pub(super) fn registry_settings(config: &config::registry::Registry) -> registry::Settings {
     let password = config.password.as_ref().map(|password| password.0.clone()).unwrap_or_default();
-    Registry::new(&registry::Settings {
+    registry::Settings {
         url: config.url.clone(),
         login: config.username.clone().map(|username| (username, password)),
         ca: config.ca.clone(),
-    })
+    }
 }
 
 /// The record store on PostgreSQL.
@@ -180,12 +200,15 @@ impl Membership {
         projector.observer = Arc::new(Committing { inner: projector.observer, commits: self.commits.clone() });
         let worker = move |partition| Worker::new(projector.clone(), partition);
         let on_change = Arc::new(move |change| match change {
-            group::Change::Rebalanced { running } => changes(&running),
+            group::Change::Rebalanced { running } => changes(Change::Shares(&running)),
             group::Change::Trouble(error) => {
                 tracing::warn!(
                     error.code = error.code.as_str(),
                     "the group's member is in trouble and goes on trying: {error}"
                 );
+                if kafka::is_denied(&error) {
+                    changes(Change::Denied(&error));
+                }
             }
         });
         let options =

@@ -3,17 +3,26 @@
 
 use std::sync::Arc;
 
-use soma_core::Result;
 use soma_core::ids::Partition;
 use soma_core::projector::{Projector, Worker};
+use soma_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::{self, Membership};
 use super::{Role, Transport};
 use crate::config::Config;
 
-/// Told whenever the partitions of this process change.
-pub(crate) type Changes = Arc<dyn Fn(&[Partition]) + Send + Sync>;
+/// What becomes of this process in its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    /// It has these partitions.
+    Shares(&'a [Partition]),
+    /// It is not let into the group.
+    Denied(&'a Error),
+}
+
+/// Told of every such change.
+pub(crate) type Changes = Arc<dyn Fn(Change<'_>) + Send + Sync>;
 
 /// How events get into the stores from here.
 pub(crate) struct Projecting {
@@ -95,7 +104,7 @@ impl Begun {
                 Ok(())
             }
             Self::One(worker) => {
-                changes(&[0]);
+                changes(Change::Shares(&[0]));
                 worker.run(stop).await
             }
             Self::Shared(shared) => shared.membership.run(shared.projector, changes, stop).await,

@@ -19,3 +19,5 @@ mod process;
 mod repair;
 mod restart;
 mod secrets;
+mod traces;
+mod wire;

@@ -43,6 +43,10 @@ impl VectorIndex for Index {
         self.faults.around("index.search", self.inner.search(search)).await
     }
 
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        self.faults.around("index.rarities", self.inner.rarities(terms)).await
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         self.faults.around("index.scan", self.inner.scan(after, limit)).await
     }

@@ -25,6 +25,7 @@ pub async fn vector_index(make: impl AsyncFn() -> Arc<dyn VectorIndex>) {
         "changes of one write are applied in their order" => applies_in_order,
         "a dense search orders by cosine similarity" => searches_dense,
         "a sparse search orders by BM25 and leaves out what shares no term" => searches_sparse,
+        "the rarity of a term is the factor that a sparse search multiplies by" => tells_rarities,
         "equal scores are ordered by id" => breaks_ties,
         "a search keeps to its namespaces, its ids and its limit" => narrows,
         "a filtered search leaves out no match, and says when it is wider" => filters,
@@ -209,6 +210,26 @@ async fn searches_sparse(index: &dyn VectorIndex) -> Check {
     }
     let none = index.search(&search(Query::Sparse(sparse(&[(9, 1.0)])))).await?.found;
     ensure_eq!(none, vec![], "a search for an unknown term");
+    Ok(())
+}
+
+async fn tells_rarities(index: &dyn VectorIndex) -> Check {
+    ensure_eq!(index.rarities(&[1]).await?, vec![None], "in an empty index");
+    let texts: [&[(u32, f32)]; 5] =
+        [&[(1, 1.0), (2, 2.0)], &[(1, 1.5), (3, 0.25)], &[(1, 0.5), (2, 1.0)], &[(1, 0.75)], &[]];
+    let points = (1..).zip(texts).map(|(n, terms)| Point { sparse: sparse(terms), ..point(index, n, n) });
+    index.write(points.map(upsert).collect()).await?;
+    let idf = |n: f32| (1.0 + (5.0 - n + 0.5) / (n + 0.5)).ln();
+    let told = index.rarities(&[3, 9, 1, 2, 1]).await?;
+    for (told, expected) in told.iter().zip([Some(1.0), None, Some(4.0), Some(2.0), Some(4.0)]) {
+        let right = match (told, expected) {
+            (Some(told), Some(holding)) => close(*told, idf(holding)),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        ensure!(right, "{told:?} is not the rarity of what {expected:?} of 5 points hold");
+    }
+    ensure_eq!(index.rarities(&[]).await?, vec![], "of no term");
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use soma_core::clock::Clock;
+use soma_core::embed::Embedder;
 use soma_core::embed::language::Language;
-use soma_core::embed::{Embedder, sparse};
+use soma_core::embed::sparse::{self, Lexicon};
 use soma_core::error::Code;
 use soma_core::event::EventType;
 use soma_core::event::build::Draft;
@@ -61,6 +62,7 @@ impl Lab {
             let namespace = Namespace::parse(&item.namespace)?;
             let event = Draft::created(namespace.clone(), item.payload.clone()).build(self.clock.as_ref())?;
             let turn = Turn::of(&item.payload);
+            let lexicon = Lexicon::of(&namespace, Language::English);
             rows.push(Row { id: event.id, payload: item.payload.to_string() });
             ops.push(Op::Upsert(Box::new(Point {
                 id: event.id,
@@ -72,7 +74,7 @@ impl Lab {
                 updated_at: event.timestamp,
                 importance: None,
                 model_revision: None,
-                sparse: sparse::memory(&turn, event.timestamp, Language::English),
+                sparse: sparse::memory(&turn, event.timestamp, &lexicon),
                 thread: turn.thread,
                 payload: item.payload.clone(),
                 dense,

@@ -3,15 +3,19 @@
 //! The bare search yields the candidates that recall begins with, as many of them, and nothing more: no
 //! records, no ranking, no network.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use serde_json::{Map, Value, json};
+use soma_core::embed::language::Language;
+use soma_core::embed::sparse::{self, Lexicon};
+use soma_core::embed::words::Words;
 use soma_core::error::Code;
 use soma_core::filter::Filter;
 use soma_core::ids::Namespace;
-use soma_core::index::{Query, Search};
-use soma_core::{Error, Result, embed::language::Language, embed::sparse, embed::words::Words, limits};
+use soma_core::index::{Query, Search, Sparse};
+use soma_core::{Error, Result, limits};
 
 use super::super::client::Client;
 use super::lab::{Bare, Lab};
@@ -32,7 +36,7 @@ struct Form {
 }
 
 /// To what a question is restricted.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Narrowed {
     No,
     Namespace,
@@ -106,11 +110,25 @@ fn at_once<T: Send>(
     })
 }
 
+/// The words of a question in these namespaces, each as good as the other.
+fn by_words(text: &str, namespaces: &[Namespace]) -> Sparse {
+    let stems = sparse::question(&Words::of(text), Language::English);
+    let lexicons = namespaces.iter().map(|namespace| Lexicon::of(namespace, Language::English));
+    let terms = lexicons.flat_map(|lexicon| stems.iter().map(|stem| lexicon.number(stem)).collect::<Vec<_>>());
+    let indices: Vec<u32> = terms.collect::<BTreeSet<_>>().into_iter().collect();
+    Sparse { values: vec![1.0; indices.len()], indices }
+}
+
 fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
     let text = lab.texts.question();
+    let mut namespaces = (0..super::texts::NAMESPACES).map(namespace).collect::<Vec<_>>();
+    if form.narrowed == Narrowed::Namespace {
+        namespaces = vec![namespace(number % super::texts::NAMESPACES)];
+    }
+    let namespaces = namespaces.iter().map(|name| Namespace::parse(name)).collect::<Result<Vec<_>>>()?;
     let query = match form.mode {
         "dense" => Query::Dense(lab.runtime.block_on(lab.embedder.query(&text))?),
-        _ => Query::Sparse(sparse::query(&Words::of(&text), Language::English)),
+        _ => Query::Sparse(by_words(&text, &namespaces)),
     };
     let limit = limits::CANDIDATES_MIN.max(limits::TOP_K_DEFAULT);
     let mut search = Search { query, namespaces: None, filter: None, ids: None, limit };
@@ -121,9 +139,8 @@ fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
     match form.narrowed {
         Narrowed::No => drop(body.insert("namespace_prefix".into(), "".into())),
         Narrowed::Namespace => {
-            let name = namespace(number % super::texts::NAMESPACES);
-            search.namespaces = Some(vec![Namespace::parse(&name)?]);
-            body.insert("namespace".into(), name.into());
+            body.insert("namespace".into(), namespaces[0].as_str().into());
+            search.namespaces = Some(namespaces);
         }
         Narrowed::Field => {
             let filter = json!({ "field": "payload.owner.id", "eq": number % OWNERS });

@@ -237,7 +237,11 @@ fn hit() -> Value {
         "bm25": { "type": ["number", "null"] },
         "cosine": { "type": ["number", "null"] },
         "parts": { "type": "object", "additionalProperties": { "type": "number" } },
-        "terms": { "type": "array", "items": { "type": "string" } },
+        "terms": { "type": "array", "items": { "type": "string" }, "description": "words of the question that it holds" },
+        "context": {
+            "type": "array", "items": { "type": "string" },
+            "description": "further words of the question, which turns around it hold",
+        },
     }));
     schema
 }
