@@ -7,6 +7,7 @@ mod admission;
 mod batches;
 mod conformance;
 mod fence;
+mod repair;
 mod sessions;
 mod start;
 mod tls;
