@@ -2,8 +2,11 @@
 
 mod conformance;
 mod faults;
+mod member;
 mod members;
 mod outside;
+mod pulses;
+mod replaced;
 mod security;
 mod topics;
 mod world;
