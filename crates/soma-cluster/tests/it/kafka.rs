@@ -8,5 +8,6 @@ mod outside;
 mod pulses;
 mod replaced;
 mod security;
+mod threads;
 mod topics;
 mod world;
