@@ -6,6 +6,7 @@
 mod batches;
 mod conformance;
 mod fence;
+mod full;
 mod sessions;
 mod start;
 mod tls;
