@@ -19,6 +19,8 @@ use soma_core::clock::Clock;
 use soma_core::engine::Engine;
 use soma_core::error::{Code, Kind};
 use soma_core::ids::Partition;
+use soma_core::log::ReadLimit;
+use soma_core::pulse::Pulses;
 use soma_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +51,8 @@ const START_RETRY_MAX: Duration = Duration::from_secs(10);
 const HELD_PATIENCE: Duration = Duration::from_secs(5);
 /// See [`HELD_PATIENCE`].
 const HELD_LOOK: Duration = Duration::from_millis(50);
+/// How often somebody looks for how long the log keeps a record, which an operator may change.
+const RETENTION_EVERY: Duration = Duration::from_secs(300);
 /// How long requests to the metrics port may take at shutdown.
 const PROBE_DRAIN: Duration = Duration::from_secs(1);
 /// Connections of the metrics port.
@@ -97,6 +101,7 @@ struct Process {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    pulses: Pulses,
     traces: Option<Arc<Traces>>,
     supervisor: Supervisor,
 }
@@ -120,10 +125,11 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
-    let health = Health::starting();
+    let pulses = Pulses::new(Arc::clone(&clock));
+    let health = Health::starting(pulses.clone());
     let traces = config.metrics.traces.as_deref().map(Traces::start).transpose()?;
-    let mut process =
-        Process { config, role, clock, metrics, health, traces: traces.clone(), supervisor: Supervisor::new() };
+    let supervisor = Supervisor::new();
+    let mut process = Process { config, role, clock, metrics, health, pulses, traces: traces.clone(), supervisor };
     if let Some(probes) = probes {
         process.serve_probes(probes)?;
     }
@@ -218,7 +224,8 @@ impl Process {
         let mut held = Held { since: None, clock: Arc::clone(&self.clock) };
         loop {
             let told = Told::new(&self.metrics, &self.health, self.traces.clone());
-            let opening = wiring::open(&self.config, self.role, told, Arc::clone(&self.clock));
+            let (pulses, clock) = (self.pulses.clone(), Arc::clone(&self.clock));
+            let opening = wiring::open(&self.config, self.role, told, pulses, clock);
             let error = match unless_signalled(signals, opening).await {
                 Ok(opened) => {
                     self.health.report(START, None);
@@ -262,6 +269,10 @@ impl Process {
             });
             let stop = self.supervisor.stop(Stage::Projecting);
             self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
+            let (config, stop) = (self.config.clone(), self.supervisor.stop(Stage::Projecting));
+            let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
+            let watching = watch_retention(config, self.role, metrics, clock, stop);
+            self.supervisor.spawn(Stage::Projecting, "retention watch", watching);
         }
         let watch = Watch {
             engine: opened.engine.clone(),
@@ -271,7 +282,8 @@ impl Process {
             owned,
         };
         let stop = self.supervisor.stop(Stage::Projecting);
-        self.supervisor.spawn(Stage::Projecting, "dependency watch", watch.run(stop));
+        let watching = self.pulses.begin("watching dependencies").keep(watch.run(stop));
+        self.supervisor.spawn(Stage::Projecting, "dependency watch", watching);
     }
 
     fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
@@ -399,10 +411,42 @@ impl Watch {
         let (Ok(bounds), Ok(position)) = (bounds, position) else { return };
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for bounds in bounds.into_iter().filter(|bounds| owned.contains(&bounds.partition)) {
-            let next = position.next(engine.log.id(), bounds.partition);
-            self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
+            let next = position.next(engine.log.id(), bounds.partition).max(bounds.first);
+            if self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next)) {
+                continue;
+            }
+            // A start on a backlog: nothing has been projected yet that would tell how old it is.
+            let one = ReadLimit { records: 1, bytes: 1 };
+            if let Ok([record, ..]) = engine.log.read(bounds.partition, next, one).await.as_deref() {
+                self.metrics.waits_since(bounds.partition, record.timestamp);
+            }
         }
     }
+}
+
+/// Looks now and then for how long the log keeps a record.
+async fn watch_retention(
+    config: Config,
+    role: Role,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<()> {
+    while !stop.is_cancelled() {
+        let looked = tokio::select! {
+            () = stop.cancelled() => break,
+            looked = wiring::retention(&config, role, &clock) => looked,
+        };
+        match looked {
+            Ok(retention) => metrics.retention(Some(retention)),
+            Err(error) => tracing::debug!("for how long the log keeps a record is not known: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.sleep(RETENTION_EVERY) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Says where everything is: to people in words, to programs in one line of the log.
