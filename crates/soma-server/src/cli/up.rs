@@ -233,8 +233,7 @@ impl Process {
         let owned: Arc<Mutex<Vec<Partition>>> = Arc::default();
         let is_projecting = begun.is_something();
         if is_projecting {
-            let (metrics, health, shared) =
-                (Arc::clone(&self.metrics), Arc::clone(&self.health), Arc::clone(&owned));
+            let (metrics, health, shared) = (Arc::clone(&self.metrics), Arc::clone(&self.health), Arc::clone(&owned));
             let changes: Changes = Arc::new(move |change| {
                 let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 match change {

@@ -74,10 +74,8 @@ pub(super) async fn logs(
     clock: Arc<dyn Clock>,
 ) -> Result<Logs> {
     let settings = kafka_settings(config);
-    let work = Work {
-        appends: matches!(role, Role::Up | Role::Api),
-        projects: matches!(role, Role::Up | Role::Consumer),
-    };
+    let work =
+        Work { appends: matches!(role, Role::Up | Role::Api), projects: matches!(role, Role::Up | Role::Consumer) };
     let warnings = match kafka::topics::ensure(&settings, &clock).await {
         Ok(warnings) => warnings,
         Err(error) => {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use soma_core::{Error, Result};
 use soma_core::ids::Partition;
 use soma_core::projector::{Projector, Worker};
+use soma_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::{self, Membership};

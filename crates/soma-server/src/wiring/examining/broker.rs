@@ -70,7 +70,9 @@ fn who(settings: &Settings) -> String {
 async fn rights(settings: &Settings, clock: &Arc<dyn Clock>) -> Seen {
     const CHECK: &str = "rights";
     match kafka::rights::lacking(settings, clock, Work::ALL).await {
-        Ok(Some(lacking)) if lacking.is_empty() => Seen::ok(CHECK, "Read and Write on the events, Write on the dead letters, Read on the group"),
+        Ok(Some(lacking)) if lacking.is_empty() => {
+            Seen::ok(CHECK, "Read and Write on the events, Write on the dead letters, Read on the group")
+        }
         Ok(Some(lacking)) => Seen::of_error(CHECK, &kafka::rights::refusal(settings, &lacking)),
         Ok(None) => Seen::ok(CHECK, "the cluster does not tell, or there are no topics yet"),
         Err(error) => Seen::of_error(CHECK, &error),
