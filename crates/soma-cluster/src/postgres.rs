@@ -20,6 +20,7 @@
 mod apply;
 mod classify;
 mod columns;
+mod count;
 mod facts;
 mod generations;
 mod link;

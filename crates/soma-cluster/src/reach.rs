@@ -15,8 +15,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
-use rustls::{ClientConfig, ClientConnection, ConfigBuilder};
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ConfigBuilder};
 use soma_core::clock::Clock;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::Timestamp;
@@ -171,12 +171,7 @@ fn connect(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream> {
 }
 
 /// Shakes hands as far as the certificate.
-fn shake(
-    endpoint: &Endpoint,
-    mut stream: TcpStream,
-    authorities: &Authorities,
-    now: Timestamp,
-) -> Result<Certificate> {
+fn shake(endpoint: &Endpoint, mut stream: TcpStream, authorities: &Authorities, now: Timestamp) -> Result<Certificate> {
     let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
         let what = format!("{} is no name that a certificate could have", endpoint.host);
         Error::new(Code::BadConfig, what).remedy("name the server by its host name or address").because(error)

@@ -181,6 +181,14 @@ impl LogId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether an operator has begun it anew (`<cluster id>/<topic>#2` and so on), and so accepted what the
+    /// topic had lost by then.
+    #[must_use]
+    pub fn is_renewed(&self) -> bool {
+        let generation = self.0.rsplit_once('#').and_then(|(_, number)| number.parse::<u64>().ok());
+        generation.is_some_and(|generation| generation > 1)
+    }
 }
 
 impl fmt::Display for LogId {

@@ -110,8 +110,7 @@ pub(super) fn code(doing: &str, code: Kafka) -> Error {
 /// Whether the cluster answered that our user may not do this.
 #[must_use]
 pub fn is_denied(error: &Error) -> bool {
-    let denials =
-        [Kafka::TopicAuthorizationFailed, Kafka::GroupAuthorizationFailed, Kafka::ClusterAuthorizationFailed];
+    let denials = [Kafka::TopicAuthorizationFailed, Kafka::GroupAuthorizationFailed, Kafka::ClusterAuthorizationFailed];
     let code = error.source.as_ref().and_then(|source| source.downcast_ref::<Kafka>());
     code.is_some_and(|code| denials.contains(code))
 }

@@ -74,8 +74,16 @@ impl Params {
     /// # Errors
     /// `bad_position`, `bad_request`, `position_not_reached`, `unavailable`.
     pub(super) async fn wait(&mut self, engine: &Engine) -> Result<()> {
-        let after = self.take("after").map(|text| Position::parse_many(&text)).transpose()?;
         let bound = self.wait_bound()?;
+        self.wait_within(engine, bound).await
+    }
+
+    /// The same, where `wait_ms` bounds something else besides.
+    ///
+    /// # Errors
+    /// `bad_position`, `position_not_reached`, `unavailable`.
+    pub(super) async fn wait_within(&mut self, engine: &Engine, bound: Duration) -> Result<()> {
+        let after = self.take("after").map(|text| Position::parse_many(&text)).transpose()?;
         match after {
             Some(position) => engine.wait(&position, bound).await,
             None => Ok(()),
@@ -247,14 +255,20 @@ pub(super) mod told {
 
     /// What every write takes: `wait`, `wait_ms` and a trace.
     pub(in crate::http) fn writes() -> [Param; 3] {
-        let wait = json!({ "type": "string", "enum": ["stored"] });
         let bound = "with wait=stored: how long to wait, in milliseconds";
-        let trace = "W3C trace context; travels with the event";
-        [
-            Param::query("wait", "answer only once both stores have it", wait),
-            Param::query("wait_ms", bound, schema::wait_ms()),
-            Param::header("traceparent", trace, json!({ "type": "string", "pattern": "^[\\t -~]*$" })),
-        ]
+        [stored(), Param::query("wait_ms", bound, schema::wait_ms()), trace()]
+    }
+
+    /// That a write waits for the stores.
+    pub(in crate::http) fn stored() -> Param {
+        let wait = json!({ "type": "string", "enum": ["stored"] });
+        Param::query("wait", "answer only once both stores have it", wait)
+    }
+
+    /// The trace that a write belongs to.
+    pub(in crate::http) fn trace() -> Param {
+        let about = "W3C trace context; travels with the event";
+        Param::header("traceparent", about, json!({ "type": "string", "pattern": "^[\\t -~]*$" }))
     }
 
     /// What makes a write repeatable.

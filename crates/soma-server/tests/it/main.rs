@@ -16,6 +16,7 @@ mod isolation;
 mod mcp;
 mod metrics;
 mod process;
+mod repair;
 mod restart;
 mod secrets;
 mod servers;

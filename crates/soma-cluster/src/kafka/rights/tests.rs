@@ -20,7 +20,8 @@ fn scram_says_what_the_standard_says() {
 fn a_challenge_that_is_none_is_not_answered() {
     let exchange = Exchange::with_nonce(Mechanism::ScramSha512, "a=b,c", "mine");
     assert_eq!(exchange.first(), "n,,n=a=3Db=2Cc,r=mine");
-    for challenge in ["", "r=other,s=AAAA,i=4096", "r=mine1,s=AAAA,i=0", "r=mine1,s=AAAA,i=99999999", "r=mine1,s=!,i=1"] {
+    for challenge in ["", "r=other,s=AAAA,i=4096", "r=mine1,s=AAAA,i=0", "r=mine1,s=AAAA,i=99999999", "r=mine1,s=!,i=1"]
+    {
         assert!(exchange.last("pencil", challenge.as_bytes()).is_none(), "{challenge}");
     }
 }
@@ -51,7 +52,9 @@ fn what_is_missing_is_named_with_the_user() {
     settings.security.protocol = crate::kafka::Protocol::SaslSsl;
     settings.security.username = Some("guest".to_owned());
     let error = refusal(&settings, &Work::ALL.needs(&settings)).to_string();
-    for words in ["the user guest", "Read on topic memory.events", "Write on topic memory.dlq", "Read on consumer group"] {
+    for words in
+        ["the user guest", "Read on topic memory.events", "Write on topic memory.dlq", "Read on consumer group"]
+    {
         assert!(error.contains(words), "{words}: {error}");
     }
 }

@@ -29,6 +29,15 @@ pub(in crate::http) fn answer(properties: Value) -> Value {
     json!({ "type": "object", "additionalProperties": false, "required": names, "properties": properties })
 }
 
+/// An object that has all of these fields, and perhaps some of those.
+pub(in crate::http) fn answer_with(properties: Value, optional: Value) -> Value {
+    let mut whole = answer(properties);
+    if let (Some(all), Value::Object(more)) = (whole["properties"].as_object_mut(), optional) {
+        all.extend(more);
+    }
+    whole
+}
+
 /// A page of such items.
 pub(in crate::http) fn page(item: Value) -> Value {
     answer(json!({

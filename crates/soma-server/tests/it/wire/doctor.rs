@@ -149,7 +149,8 @@ fn what_is_not_as_it_should_be_is_a_finding_of_its_own() {
 #[test]
 fn an_index_that_cannot_be_used_is_named() {
     let Some(world) = World::new() else { return };
-    let options = Options { version: "1.15.0".to_owned(), api_key: Some("the-right-key".to_owned()), ..Options::default() };
+    let options =
+        Options { version: "1.15.0".to_owned(), api_key: Some("the-right-key".to_owned()), ..Options::default() };
     let qdrant = StandIn::start_with(options).expect("a stand-in");
     let settings = with(world.settings(), "QDRANT_URL", qdrant.url());
     let wrong = with(settings.clone(), "QDRANT_API_KEY", WRONG);

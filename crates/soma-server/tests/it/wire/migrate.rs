@@ -58,7 +58,10 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     let refused = world.run(&["migrate", "--json"], &settings);
     assert_eq!(refused.code, Some(6), "{refused:?}");
     let error: Value = serde_json::from_str(&refused.error).expect("an error for programs is JSON");
-    assert_eq!((&error["error"]["code"], &error["error"]["remedy"]), (&json!("format_too_new"), &json!("use the newer program")));
+    assert_eq!(
+        (&error["error"]["code"], &error["error"]["remedy"]),
+        (&json!("format_too_new"), &json!("use the newer program"))
+    );
     for role in ["up", "consumer"] {
         let ended = world.run(&[role, "--port", "0", "--metrics-port", "0"], &settings);
         assert!(ended.code == Some(6) && ended.error.contains("version 99"), "soma {role}: {ended:?}");

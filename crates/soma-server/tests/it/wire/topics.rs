@@ -48,7 +48,10 @@ fn what_differs_is_shown_and_set_and_the_number_of_partitions_is_left_alone() {
     assert_eq!(planned.code, Some(1), "{planned:?}");
     let differs = format!("alter {}: retention.ms is 3600000, should be -1\n", world.topic);
     assert!(planned.told.contains(&differs), "{planned:?}");
-    assert!(planned.told.contains(&format!("note: topic {} expires (retention.ms=3600000", world.topic)), "{planned:?}");
+    assert!(
+        planned.told.contains(&format!("note: topic {} expires (retention.ms=3600000", world.topic)),
+        "{planned:?}"
+    );
     let report = Report::of(&world.data(), &settings);
     report.names("topic", "warning", "expires (retention.ms=3600000", "docs/operations/kafka.md");
     report.names("topic", "warning", "settings differ", "soma topics");

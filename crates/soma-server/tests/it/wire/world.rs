@@ -62,7 +62,11 @@ impl World {
             qdrant: StandIn::start().expect("a stand-in"),
             kafka,
             postgres,
-            runtime: tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(1).build().expect("threads"),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .worker_threads(1)
+                .build()
+                .expect("threads"),
         };
         world.sql(&format!("CREATE SCHEMA {}", world.schema));
         Some(world)
