@@ -85,7 +85,7 @@ impl Terms {
         let words = Words::of(text);
         let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
         let mut len = 0;
-        for word in words.content() {
+        for word in lexicon.stems.content(&words) {
             *counts.entry(lexicon.term(word)).or_default() += 1.0;
             len += 1;
         }
@@ -177,7 +177,7 @@ fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms, everyw
 pub fn question(words: &Words, language: Language) -> Vec<String> {
     let stems = Stems::in_language(language);
     let mut seen = HashSet::new();
-    let stems = words.content().map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
+    let stems = stems.content(words).map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
     stems.take(limits::QUESTION_WORDS_MAX).collect()
 }
 
@@ -186,7 +186,7 @@ pub fn question(words: &Words, language: Language) -> Vec<String> {
 pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Vec<String> {
     let held = memory(turn, event_time, lexicon);
     let mut shared: Vec<String> = Vec::new();
-    for word in question.content() {
+    for word in lexicon.stems.content(question) {
         let stem = lexicon.stems.of(word);
         if held.indices.binary_search(&lexicon.number(&stem)).is_ok() && !shared.iter().any(|known| *known == stem) {
             shared.push(stem.into_owned());
