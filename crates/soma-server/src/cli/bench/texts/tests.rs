@@ -62,6 +62,18 @@ fn every_question_names_something_that_is_indexed() {
 }
 
 #[test]
+fn texts_for_a_model_have_its_words_and_so_many() {
+    let known = || ["river", "the", "stone", "wind", "harbour"].map(str::to_owned).to_vec();
+    let mut texts = Texts::known(7, known()).of_words(12);
+    let text = texts.text();
+    assert_eq!(text.split(' ').count(), 12);
+    let is_known = |word: &str| FUNCTION_WORDS.contains(&word) || known().contains(&word.to_owned());
+    assert!(text.split(' ').all(is_known), "{text}");
+    assert!(Words::of(&texts.question()).content(Language::English).next().is_some());
+    assert_eq!(Texts::known(7, known()).items(9), Texts::known(7, known()).items(9));
+}
+
+#[test]
 fn memories_spread_evenly_over_namespaces_and_owners() {
     let items = Texts::new(2).items(1_000);
     let of_one = items.iter().filter(|item| item.namespace == namespace(3)).count();
