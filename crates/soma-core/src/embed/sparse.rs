@@ -85,7 +85,7 @@ impl Terms {
         let words = Words::of(text);
         let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
         let mut len = 0;
-        for word in words.content() {
+        for word in lexicon.stems.content(&words) {
             *counts.entry(lexicon.term(word)).or_default() += 1.0;
             len += 1;
         }
@@ -183,7 +183,7 @@ fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms, everyw
 pub fn question(words: &Words, language: Language) -> Vec<String> {
     let stems = Stems::in_language(language);
     let mut seen = HashSet::new();
-    let stems = words.content().map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
+    let stems = stems.content(words).map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
     stems.take(limits::QUESTION_WORDS_MAX).collect()
 }
 

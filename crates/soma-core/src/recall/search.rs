@@ -237,7 +237,8 @@ async fn ranked(
         Mode::Hybrid => memories.iter().map(|memory| Turn::of(&memory.payload)).collect(),
         Mode::Dense | Mode::Lexical => Vec::new(),
     };
-    let mut ranked = rank::rank(plan.mode, &plan.words, plan.dense_weight, candidates, &turns);
+    let asked = rank::Asked { words: &plan.words, language: plan.language };
+    let mut ranked = rank::rank(plan.mode, &asked, plan.dense_weight, candidates, &turns);
     if let (Some(reranker), Probe::Text(question), Mode::Hybrid) = (&engine.reranker, &request.probe, request.mode) {
         let best: Vec<&Memory> = ranked.iter().take(RERANKED).map(|(at, _)| &memories[*at]).collect();
         let scores = reranker.scores(question, &best).await?;

@@ -63,6 +63,12 @@ pub(super) struct Flags {
     /// Make the temporary directory in this folder; where the data directory is unless told.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Measure with the model that SOMA_EMBEDDER sets instead of hashed features; texts are then 20 words that it knows.
+    #[arg(long)]
+    with_model: bool,
+    /// Words of each text; about 1 kB of them unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    words: Option<u32>,
     /// Make the texts from another seed.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -90,7 +96,9 @@ impl Flags {
 
     fn shape(&self) -> Value {
         let groups: Vec<&str> = self.groups().into_iter().map(Group::as_str).collect();
-        json!({ "sizes": self.sizes(), "samples": self.samples, "seed": self.seed, "groups": groups })
+        json!({
+            "sizes": self.sizes(), "samples": self.samples, "seed": self.seed, "words": self.words, "groups": groups,
+        })
     }
 }
 
@@ -100,7 +108,9 @@ pub(super) fn run(config: Config, flags: &Flags, out: &Output) -> Result<ExitCod
         None => lab::beside(data_dir(&config, "a benchmark")?)?,
     };
     let bounds = Bounds { rounds: flags.samples as usize, time: FIGURE_TIME };
-    let mut lab = Lab::new(config, &below, flags.seed, bounds)?;
+    let words = flags.words.map(|words| words as usize);
+    let asked = lab::Asked { seed: flags.seed, words, with_model: flags.with_model };
+    let mut lab = Lab::new(config, &below, &asked, bounds)?;
     let machine = machine::facts(lab.folder.path(), lab.clock.as_ref());
     let progress = progress();
     let mut figures = Vec::new();
@@ -115,6 +125,7 @@ pub(super) fn run(config: Config, flags: &Flags, out: &Output) -> Result<ExitCod
     }
     progress.finish_and_clear();
     let mut settings = flags.shape();
+    settings["embedder"] = json!(lab.embedder.identity().to_string());
     settings["load_at_end"] = json!(machine::load());
     let report = Report::new(machine, settings, figures);
     if let Some(file) = &flags.save {

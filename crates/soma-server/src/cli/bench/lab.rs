@@ -23,6 +23,15 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::wiring::bare::{self, Row, Table};
 
+/// What texts to measure with, and what reads them.
+pub(super) struct Asked {
+    pub(super) seed: u64,
+    /// Words of a text.
+    pub(super) words: Option<usize>,
+    /// Whether the embedder that is set is measured too.
+    pub(super) with_model: bool,
+}
+
 /// Everything that measurements share.
 pub(super) struct Lab {
     pub(super) clock: Arc<dyn Clock>,
@@ -39,15 +48,30 @@ impl Lab {
     ///
     /// # Errors
     /// `bad_request` when nothing can be written below `below`; `bad_config`.
-    pub(super) fn new(config: Config, below: &Path, seed: u64, bounds: Bounds) -> Result<Self> {
+    pub(super) fn new(config: Config, below: &Path, asked: &Asked, bounds: Bounds) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let folder = Folder::make(below, clock.as_ref())?;
         let mut config = config;
         config.embedded.data_dir = folder.data();
-        config.embedder = config.embedder.without_model();
+        if !asked.with_model {
+            config.embedder = config.embedder.without_model();
+        } else if config.embedder.in_process().is_none() {
+            let what = "--with-model measures a model that runs in this process, and SOMA_EMBEDDER names none";
+            return Err(Error::new(Code::BadRequest, what)
+                .at("--with-model")
+                .remedy("set SOMA_EMBEDDER=minilm:FOLDER"));
+        }
         let runtime = super::super::client::runtime()?;
         let embedder = runtime.block_on(bare::embedder(&config))?;
-        Ok(Self { clock, embedder, runtime, texts: Texts::new(seed), bounds, config, folder })
+        let texts = match bare::known_words(&config)? {
+            Some(words) => Texts::known(asked.seed, words),
+            None => Texts::new(asked.seed),
+        };
+        let texts = match asked.words {
+            Some(words) => texts.of_words(words),
+            None => texts,
+        };
+        Ok(Self { clock, embedder, runtime, texts, bounds, config, folder })
     }
 
     /// What the projector would make of these memories, in the shape of the bare stores.

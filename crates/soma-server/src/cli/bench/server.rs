@@ -91,7 +91,7 @@ fn started(lab: &Lab, data: &Path) -> Result<(Child, String)> {
         .env_clear()
         .envs([("SOMA_LOG", "info"), ("SOMA_LOG_FORMAT", "json")])
         .envs([("SOMA_API_PORT", "0"), ("CONSUMER_METRICS_PORT", "0")])
-        .env("MEMORY_VECTOR_DIM", lab.embedder.identity().dims.to_string())
+        .envs(lab.config.embedder.in_process())
         .args(["up", "--no-env-file", "--data-dir"])
         .arg(data);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
