@@ -37,7 +37,8 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         limit = limit.saturating_mul(2);
     };
     let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
-    let hits = hits(engine, request, &plan, ranked, &candidates, memories).await?;
+    let best = best(request.top_k, ranked, &candidates, memories);
+    let hits = hits(engine, request, &plan, best).await?;
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -247,30 +248,37 @@ async fn ranked(
     Ok(ranked)
 }
 
-async fn hits(
-    engine: &Engine,
-    request: &Request,
-    plan: &Plan,
-    ranked: Vec<(usize, Score)>,
-    candidates: &[Candidate],
-    memories: Vec<Memory>,
-) -> Result<Vec<Hit>> {
-    let best: Vec<(usize, Score)> = ranked.into_iter().take(request.top_k).collect();
+/// A memory that was ranked: its score, and what both lists said of it.
+struct Best {
+    memory: Memory,
+    score: Score,
+    bm25: Option<f64>,
+    cosine: Option<f64>,
+}
+
+/// The first `top_k` of what was ranked.
+fn best(top_k: usize, ranked: Vec<(usize, Score)>, candidates: &[Candidate], memories: Vec<Memory>) -> Vec<Best> {
+    let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
+    let best = ranked.into_iter().take(top_k).filter_map(|(at, score)| {
+        let Candidate { bm25, cosine, .. } = candidates[at];
+        Some(Best { memory: memories[at].take()?, score, bm25, cosine })
+    });
+    best.collect()
+}
+
+async fn hits(engine: &Engine, request: &Request, plan: &Plan, best: Vec<Best>) -> Result<Vec<Hit>> {
     let mut words = if request.explain {
-        let best: Vec<&Memory> = best.iter().map(|(at, _)| &memories[*at]).collect();
-        why::words(engine, plan, &best).await?
+        let memories: Vec<&Memory> = best.iter().map(|best| &best.memory).collect();
+        why::words(engine, plan, &memories).await?
     } else {
         HashMap::new()
     };
-    let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let hits = best.into_iter().filter_map(|(at, score)| {
-        let memory = memories[at].take()?;
+    let hits = best.into_iter().map(|Best { memory, score, bm25, cosine }| {
         let explain = request.explain.then(|| {
             let why::Words { own, lent } = words.remove(&memory.id).unwrap_or_default();
-            let Candidate { bm25, cosine, .. } = candidates[at];
             Explain { bm25, cosine, parts: score.parts, terms: own, context: lent }
         });
-        Some(Hit { memory, score: score.total, explain })
+        Hit { memory, score: score.total, explain }
     });
     Ok(hits.collect())
 }
