@@ -5,7 +5,8 @@
 //! - [`Log`] appends by an idempotent producer and reads by consumers of its own, at offsets that the caller names.
 //! - [`Letters`] keeps dead letters in a topic of their own.
 //! - [`group`] is a member of the consumer group: it says who projects which partition, and fetches nothing.
-//! - [`topics`] makes and compares topics, [`facts`] tells how a cluster is, [`diagnose`] why it cannot be reached.
+//! - [`topics`] makes and compares topics, [`facts`] tells how a cluster is, [`diagnose`] why it cannot be reached,
+//!   [`rights`] what our user may not do there.
 //!
 //! Invariants:
 //! - Offsets are explicit everywhere; the client's own reset policy is `error`, and the group's committed
@@ -26,12 +27,14 @@ mod message;
 mod oauth;
 mod producer;
 mod reader;
+pub mod rights;
 mod scan;
 mod settings;
 #[cfg(test)]
 mod tests;
 pub mod topics;
 
+pub use classify::is_denied;
 pub use keys::refused_key;
 pub use letters::Letters;
 pub use log::{Log, base_name};

@@ -3,4 +3,6 @@
 pub mod kafka;
 pub mod postgres;
 pub mod qdrant;
+pub mod reach;
 pub mod registry;
+mod tls;

@@ -20,6 +20,7 @@
 mod apply;
 mod classify;
 mod columns;
+mod count;
 mod facts;
 mod generations;
 mod link;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 use soma_core::clock::Clock;
 use soma_core::error::Result;
 
-pub use facts::Facts;
+pub use facts::{Facts, facts};
 pub use settings::{Settings, SslMode};
 
 use link::Link;

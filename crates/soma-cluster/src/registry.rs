@@ -25,6 +25,7 @@ use soma_core::event::frame::SchemaId;
 use soma_core::event::schemas::Schemas;
 use soma_core::{Error, Result};
 
+use crate::reach::{Authorities, Endpoint};
 use client::{Answer, Client};
 pub use framed::FramedLog;
 
@@ -50,6 +51,18 @@ pub struct Settings {
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings").field("ca", &self.ca).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// The server, and who must have signed its certificate; `None` for a URL that cannot be used.
+    #[must_use]
+    pub fn place(&self) -> Option<(Endpoint, Option<Authorities>)> {
+        let encrypts = self.url.starts_with("https:");
+        let place = Endpoint::parse(&self.url, if encrypts { 443 } else { 80 })?;
+        let (variable, switch) = ("SCHEMA_REGISTRY_CA_LOCATION", "SCHEMA_REGISTRY_URL");
+        let authorities = Authorities { file: self.ca.clone(), variable, switch };
+        Some((place, encrypts.then_some(authorities)))
     }
 }
 

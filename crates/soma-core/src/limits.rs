@@ -36,8 +36,8 @@ pub const TOP_K_MAX: usize = 1_000;
 pub const TOP_K_DEFAULT: usize = 10;
 /// The longest target (path and query) of a request, in bytes.
 pub const TARGET_BYTES_MAX: usize = 32 << 10;
-/// The longest query text, in bytes.
-pub const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The longest query text, in Unicode scalar values.
+pub const QUERY_CHARS_MAX: usize = 64 << 10;
 /// The most different words of a question that count.
 pub const QUESTION_WORDS_MAX: usize = 256;
 /// The most namespaces whose own counts say how rare a question's words are.

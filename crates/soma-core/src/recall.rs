@@ -17,6 +17,7 @@ pub mod rank;
 mod rarity;
 mod rerank;
 mod search;
+mod why;
 
 use std::time::Duration;
 
@@ -121,8 +122,10 @@ pub struct Explain {
     pub cosine: Option<f64>,
     /// The named summands of the score, in the order in which they were added; they sum to `score`.
     pub parts: Vec<(&'static str, f64)>,
-    /// The query's words that the memory shares, as they were indexed.
+    /// The query's words that the memory shares, as they were indexed, in the query's order.
     pub terms: Vec<String>,
+    /// Further words of the query, which turns around it hold and lend to it ([`crate::context`]).
+    pub context: Vec<String>,
 }
 
 /// One memory that answers.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use soma_core::Error;
-use soma_core::ids::{Offset, Partition};
+use soma_core::ids::{Offset, Partition, Timestamp};
 use soma_core::projector::observe::{Component, Observer, Report};
 
 use crate::http::health::Health;
@@ -36,8 +36,12 @@ impl Observer for Told {
         self.metrics.consumed(records);
     }
 
-    fn projected(&self, _: Partition, _: Offset, report: &Report) {
+    fn projected(&self, partition: Partition, _: Offset, report: &Report) {
         self.metrics.projected(report);
+        if let Some(age) = report.end_to_end.last() {
+            let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+            self.metrics.waits_since(partition, Timestamp(self.metrics.clock.now().0.saturating_sub(age)));
+        }
         if let Some(traces) = &self.traces {
             traces.projected(report, self.metrics.clock.now());
         }
@@ -45,7 +49,7 @@ impl Observer for Told {
 
     fn failed(&self, component: Component, error: &Error) {
         self.metrics.failed(component);
-        *self.failure() = Some(error.message.clone());
+        *self.failure() = Some(error.to_string());
     }
 
     fn paused(&self, component: Component, paused: bool) {
@@ -55,6 +59,6 @@ impl Observer for Told {
     }
 
     fn halted(&self, _: Partition, error: &Error) {
-        self.health.report("projector", Some(error.message.clone()));
+        self.health.report("projector", Some(error.to_string()));
     }
 }

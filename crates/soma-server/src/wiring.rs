@@ -7,6 +7,7 @@
 pub(crate) mod bare;
 mod cluster;
 pub(crate) mod embedding;
+pub(crate) mod examining;
 mod local;
 pub(crate) mod offline;
 pub(crate) mod operating;
@@ -25,14 +26,16 @@ use soma_core::event::schemas::{Any, Schemas};
 use soma_core::index::VectorIndex;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector};
+use soma_core::pulse::Pulses;
 use soma_core::store::{MemoryStore, ProjectorName};
 use soma_core::{Error, Result};
 use soma_embedded::directory::{self, Published};
 use soma_embedded::vectors;
 
 use crate::config::Config;
+use crate::metrics::Retention;
 use local::Local;
-pub(crate) use projecting::{Begun, Changes, Projecting};
+pub(crate) use projecting::{Begun, Change, Changes, Projecting};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,17 @@ pub(crate) fn topic(config: &Config, role: Role) -> String {
     match (transport(config, role), &config.kafka) {
         (Transport::Kafka, Some(kafka)) => kafka.topic.clone(),
         _ => local::JOURNAL_TOPIC.to_owned(),
+    }
+}
+
+/// For how long the log of this process keeps a record; a journal does so for ever.
+///
+/// # Errors
+/// `unavailable` or `bad_config` when the broker does not tell it.
+pub(crate) async fn retention(config: &Config, role: Role, clock: &Arc<dyn Clock>) -> Result<Retention> {
+    match (transport(config, role), &config.kafka) {
+        (Transport::Kafka, Some(kafka)) => cluster::retention(kafka, clock).await,
+        _ => Ok(Retention::Forever),
     }
 }
 
@@ -153,7 +167,7 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     cluster::check(config)
 }
 
-/// Opens everything that the configuration names.
+/// Opens everything that the configuration names. Its loops are among `pulses`.
 ///
 /// # Errors
 /// `in_use`, `corrupt`, `format_too_new`, `bad_config`, `storage_full`, `unavailable`.
@@ -161,6 +175,7 @@ pub(crate) async fn open(
     config: &Config,
     role: Role,
     observer: Arc<dyn Observer>,
+    pulses: Pulses,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened> {
     check(config, role)?;
@@ -179,7 +194,9 @@ pub(crate) async fn open(
         store.forget_indexed(&name).await?;
     }
     let logs = match (transport, &config.kafka) {
-        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, &generations, Arc::clone(&clock)).await?,
+        (Transport::Kafka, Some(kafka)) => {
+            cluster::logs(kafka, role, &generations, &pulses, Arc::clone(&clock)).await?
+        }
         _ => local.as_ref().and_then(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
     };
     if let (Some(local), Transport::Journal) = (&local, transport) {
@@ -205,7 +222,7 @@ pub(crate) async fn open(
     let options = Options { value_bytes_max, ..Options::default() };
     let projector =
         Projector { name, log, letters, store, index: Some(index), embedder, schemas, clock, observer, options };
-    let projecting = Projecting::of(config, role, transport, projector);
+    let projecting = Projecting::of(config, role, transport, projector, pulses);
     Ok(Opened { engine, projecting, local })
 }
 

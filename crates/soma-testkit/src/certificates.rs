@@ -1,7 +1,7 @@
 //! Certificates for tests of TLS, made on the spot by the `openssl` command.
 //!
 //! An authority and what it signs live in a folder of the test. Keys are on the curve P-256, which is made
-//! in an instant; certificates hold for two days.
+//! in an instant; certificates hold for two days, unless they are made to hold at another time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Authority {
 }
 
 /// A certificate with its key, as PEM files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Signed {
     /// The certificate.
     pub certificate: PathBuf,
@@ -63,8 +63,62 @@ impl Authority {
         signed
     }
 
+    /// As [`Self::sign`], for a time that has passed: January of 2020.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn sign_expired(&self, name: &str, names: &[&str]) -> Signed {
+        self.sign_for(name, names, ("20200101000000Z", "20200131000000Z"))
+    }
+
+    /// As [`Self::sign`], for a time to come: from 2090 on.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn sign_early(&self, name: &str, names: &[&str]) -> Signed {
+        self.sign_for(name, names, ("20900101000000Z", "20900131000000Z"))
+    }
+
+    /// Only `openssl ca` signs for any time, and it keeps books.
+    fn sign_for(&self, name: &str, names: &[&str], (from, until): (&str, &str)) -> Signed {
+        let signed = self.sign(name, names);
+        let file = |kind: &str| self.folder.join(format!("{name}.{kind}"));
+        let (books, settings) = (file("books"), file("cnf"));
+        fs::write(&books, "").expect("the folder can be written");
+        let text = format!(
+            "[ca]\ndefault_ca=ours\n[ours]\ndatabase={}\nnew_certs_dir={}\nrand_serial=yes\ndefault_md=sha256\n\
+             policy=any\n[any]\ncommonName=supplied\n",
+            books.display(),
+            self.folder.display()
+        );
+        fs::write(&settings, text).expect("the folder can be written");
+        let mut command = Command::new("openssl");
+        command.args(["ca", "-batch", "-notext", "-startdate", from, "-enddate", until, "-config"]).arg(&settings);
+        command.arg("-cert").arg(self.certificate()).arg("-keyfile").arg(self.file("key"));
+        command.arg("-in").arg(file("csr")).arg("-extfile").arg(file("ext"));
+        run(command.arg("-out").arg(&signed.certificate));
+        signed
+    }
+
     fn file(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("{}.{kind}", self.name))
+    }
+}
+
+impl Signed {
+    /// The same with its key behind a password, in a file beside it.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn behind(&self, password: &str) -> Self {
+        let key = self.key.with_extension("locked");
+        let mut command = Command::new("openssl");
+        command.args(["pkcs8", "-topk8", "-passout"]).arg(format!("pass:{password}"));
+        run(command.arg("-in").arg(&self.key).arg("-out").arg(&key));
+        Self { certificate: self.certificate.clone(), key }
     }
 }
 

@@ -107,6 +107,14 @@ pub(super) fn code(doing: &str, code: Kafka) -> Error {
     Error::new(ours, format!("cannot {doing}: {}", sentence(code))).remedy(remedy).because(code)
 }
 
+/// Whether the cluster answered that our user may not do this.
+#[must_use]
+pub fn is_denied(error: &Error) -> bool {
+    let denials = [Kafka::TopicAuthorizationFailed, Kafka::GroupAuthorizationFailed, Kafka::ClusterAuthorizationFailed];
+    let code = error.source.as_ref().and_then(|source| source.downcast_ref::<Kafka>());
+    code.is_some_and(|code| denials.contains(code))
+}
+
 /// The code of an administrative answer, which the client does not count among its codes.
 fn admin(error: &KafkaError) -> Option<Kafka> {
     if let KafkaError::AdminOp(code) = error { Some(*code) } else { None }

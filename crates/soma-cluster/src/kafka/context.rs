@@ -33,9 +33,9 @@ pub(super) struct Signals(Mutex<VecDeque<Sentence>>);
 impl Signals {
     pub(super) fn note(&self, code: Option<RDKafkaErrorCode>, text: &str) {
         let mut kept = self.lock();
-        if kept.back().is_some_and(|last| last.code == code && last.text == text) {
-            return;
-        }
+        // The client counts brokers that are down many times a second, and says only once what happened to them.
+        let counts = code == Some(RDKafkaErrorCode::AllBrokersDown);
+        kept.retain(|known| known.code != code || (!counts && known.text != text));
         if kept.len() == KEPT {
             kept.pop_front();
         }
@@ -44,6 +44,11 @@ impl Signals {
 
     pub(super) fn all(&self) -> Vec<Sentence> {
         self.lock().iter().cloned().collect()
+    }
+
+    /// Forgets what was said: it works again.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Sentence>> {

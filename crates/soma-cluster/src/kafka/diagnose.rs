@@ -1,7 +1,8 @@
 //! Why a cluster cannot be reached, in one sentence with its remedy.
 //!
 //! The call that fails says only that nobody answered; the reason is in what the client told beside it. A
-//! reason that waiting cannot mend (a wrong password, a foreign certificate) is reported within seconds.
+//! reason that waiting cannot mend (a wrong password, a foreign certificate) is reported within seconds. Of a
+//! certificate the client says only that it is not good, so the certificate is looked at once more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use soma_core::ids::Partition;
 use super::classify;
 use super::context::Sentence;
 use super::producer::{Producer, blocking, partitions};
-use super::settings::Settings;
+use super::settings::{Protocol, Settings};
+use crate::reach::{self, Authorities, Endpoint};
 
 /// How long a cluster may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -89,9 +91,86 @@ fn attempts<T>(producer: &Producer, ask: impl Fn(&Producer, Duration) -> Result<
         let reason = reason(servers, &producer.signals().all());
         let decided = reason.as_ref().is_some_and(|reason| reason.lasting) && waited >= DECIDED;
         if decided || waited >= PATIENCE || lasting(&error) {
-            return Err(reason.filter(|_| !lasting(&error)).map_or(error, |reason| reason.error));
+            return Err(reason.filter(|_| !lasting(&error)).map_or(error, |reason| told(producer, reason)));
         }
     }
+}
+
+/// Why a cluster that was reached before does not answer now; the error itself, if the client did not say.
+pub(super) async fn named(producer: &Arc<Producer>, error: Error) -> Error {
+    let code = error.source.as_ref().and_then(|source| source.downcast_ref::<Kafka>());
+    if !code.is_some_and(|code| UNANSWERED.contains(code)) {
+        return error;
+    }
+    let asking = Arc::clone(producer);
+    let named = blocking(move || {
+        let reason = reason(&asking.settings().bootstrap, &asking.signals().all());
+        Ok(reason.map(|reason| told(&asking, reason)))
+    });
+    named.await.ok().flatten().unwrap_or(error)
+}
+
+/// Nobody answered; these codes do not say why.
+const UNANSWERED: &[Kafka] = &[
+    Kafka::BrokerTransportFailure,
+    Kafka::AllBrokersDown,
+    Kafka::OperationTimedOut,
+    Kafka::Resolve,
+    Kafka::SSL,
+    Kafka::Authentication,
+];
+
+/// The reason as it is told: a fault of the certificate by what the certificate says. Blocks.
+fn told(producer: &Producer, reason: Reason) -> Error {
+    let settings = producer.settings();
+    if reason.about != About::Tls || checks_otherwise(settings) {
+        return reason.error;
+    }
+    let Some(place) = place(&reason.sentence).or_else(|| places(settings).into_iter().next()) else {
+        return reason.error;
+    };
+    let look = reach::look_blocking(&place, Some(&authorities(settings)), producer.clock().now());
+    match look.certificate {
+        Some(Err(fault)) => {
+            let text = format!("cannot {DOING} at {}: {}", settings.bootstrap, fault.message);
+            Error { message: text, code: Code::Unavailable, ..fault }
+        }
+        Some(Ok(_)) | None => reason.error,
+    }
+}
+
+/// Whether the client was told to check certificates in another way than we look at them.
+fn checks_otherwise(settings: &Settings) -> bool {
+    let ours = ["ssl.ca.", "ssl.endpoint.", "enable.ssl."];
+    settings.extra.iter().any(|(key, _)| ours.iter().any(|ours| key.starts_with(ours)))
+}
+
+/// The broker that a sentence is about: `sasl_ssl://host:port/bootstrap: …`.
+fn place(sentence: &str) -> Option<Endpoint> {
+    let (_, rest) = sentence.split_once("ssl://")?;
+    let end = rest.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(rest.len());
+    Endpoint::parse(rest[..end].trim_end_matches(':'), PORT)
+}
+
+/// The port of a broker that names none.
+const PORT: u16 = 9092;
+
+/// The brokers to begin with.
+#[must_use]
+pub fn places(settings: &Settings) -> Vec<Endpoint> {
+    settings.bootstrap.split(',').filter_map(|broker| Endpoint::parse(broker, PORT)).collect()
+}
+
+/// Whose signature on a broker's certificate is taken; `None` without TLS.
+#[must_use]
+pub fn trusted(settings: &Settings) -> Option<Authorities> {
+    let encrypts = matches!(settings.security.protocol, Protocol::Ssl | Protocol::SaslSsl);
+    encrypts.then(|| authorities(settings))
+}
+
+fn authorities(settings: &Settings) -> Authorities {
+    let file = settings.security.ca_location.clone();
+    Authorities { file, variable: "KAFKA_SSL_CA_LOCATION", switch: "KAFKA_SECURITY_PROTOCOL" }
 }
 
 /// The cluster answered; asking again changes nothing.
@@ -108,6 +187,17 @@ pub(super) struct Reason {
     pub(super) error: Error,
     /// Whether waiting cannot mend it.
     pub(super) lasting: bool,
+    about: About,
+    sentence: String,
+}
+
+/// What a reason is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// The broker's certificate, or whether it has one.
+    Tls,
+    /// Something that the client says clearly enough.
+    Other,
 }
 
 struct Clue {
@@ -116,6 +206,7 @@ struct Clue {
     says: &'static str,
     remedy: &'static str,
     lasting: bool,
+    about: About,
 }
 
 /// The most telling first. A clue fits a sentence by its code or by a word in it.
@@ -126,6 +217,7 @@ const CLUES: &[Clue] = &[
         says: "no token for OAUTHBEARER",
         remedy: "check KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL, the client id, its secret and the scope",
         lasting: true,
+        about: About::Other,
     },
     Clue {
         codes: &[Kafka::Authentication, Kafka::SaslAuthenticationFailed, Kafka::UnsupportedSASLMechanism],
@@ -133,6 +225,7 @@ const CLUES: &[Clue] = &[
         says: "the broker does not accept who we say we are",
         remedy: "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD",
         lasting: true,
+        about: About::Other,
     },
     Clue {
         codes: &[],
@@ -140,6 +233,7 @@ const CLUES: &[Clue] = &[
         says: "the broker's certificate is for another host name",
         remedy: "name the broker in KAFKA_BOOTSTRAP_SERVERS as its certificate does, or issue one for this name",
         lasting: true,
+        about: About::Tls,
     },
     Clue {
         codes: &[],
@@ -147,6 +241,7 @@ const CLUES: &[Clue] = &[
         says: "the broker's certificate is out of its time",
         remedy: "renew the broker's certificate, or set this machine's clock",
         lasting: true,
+        about: About::Tls,
     },
     Clue {
         codes: &[],
@@ -154,6 +249,7 @@ const CLUES: &[Clue] = &[
         says: "the broker's certificate is not signed by an authority that we trust",
         remedy: "name the authority's certificate in KAFKA_SSL_CA_LOCATION",
         lasting: true,
+        about: About::Tls,
     },
     Clue {
         codes: &[],
@@ -161,6 +257,7 @@ const CLUES: &[Clue] = &[
         says: "the broker does not accept our certificate, or wants one",
         remedy: "set KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION to a pair that the broker trusts",
         lasting: true,
+        about: About::Other,
     },
     Clue {
         codes: &[Kafka::SSL],
@@ -168,6 +265,7 @@ const CLUES: &[Clue] = &[
         says: "the listener does not speak TLS as we do",
         remedy: "check KAFKA_SECURITY_PROTOCOL and the port in KAFKA_BOOTSTRAP_SERVERS",
         lasting: true,
+        about: About::Tls,
     },
     Clue {
         codes: &[],
@@ -175,6 +273,7 @@ const CLUES: &[Clue] = &[
         says: "the listener closes the connection: it expects TLS or SASL",
         remedy: "check KAFKA_SECURITY_PROTOCOL and the port in KAFKA_BOOTSTRAP_SERVERS",
         lasting: true,
+        about: About::Other,
     },
     Clue {
         codes: &[Kafka::Resolve],
@@ -182,6 +281,7 @@ const CLUES: &[Clue] = &[
         says: "a host name does not resolve",
         remedy: "check KAFKA_BOOTSTRAP_SERVERS and the brokers' advertised listeners",
         lasting: false,
+        about: About::Other,
     },
     Clue {
         codes: &[],
@@ -189,6 +289,7 @@ const CLUES: &[Clue] = &[
         says: "nobody answers there",
         remedy: "start the broker, or check KAFKA_BOOTSTRAP_SERVERS and the brokers' advertised listeners",
         lasting: false,
+        about: About::Other,
     },
     Clue {
         codes: &[Kafka::BrokerTransportFailure, Kafka::AllBrokersDown, Kafka::OperationTimedOut],
@@ -196,6 +297,7 @@ const CLUES: &[Clue] = &[
         says: "connections break",
         remedy: "check that the brokers of KAFKA_BOOTSTRAP_SERVERS run, and that KAFKA_SECURITY_PROTOCOL fits the port",
         lasting: false,
+        about: About::Other,
     },
 ];
 
@@ -208,6 +310,7 @@ pub(super) fn reason(servers: &str, sentences: &[Sentence]) -> Option<Reason> {
     CLUES.iter().find_map(|clue| {
         let sentence = sentences.iter().rev().find(|sentence| fits(clue, sentence))?;
         let text = format!("cannot {DOING} at {servers}: {} ({})", clue.says, sentence.text);
-        Some(Reason { error: Error::new(Code::Unavailable, text).remedy(clue.remedy), lasting: clue.lasting })
+        let error = Error::new(Code::Unavailable, text).remedy(clue.remedy);
+        Some(Reason { error, lasting: clue.lasting, about: clue.about, sentence: sentence.text.clone() })
     })
 }

@@ -11,10 +11,14 @@ use soma_core::error::Result;
 use soma_core::ids::{Offset, Partition};
 
 use super::context::Context;
-use super::producer::{ASK_TIMEOUT, Producer, blocking};
+use super::producer::{ASK_TIMEOUT, Ends, Producer, blocking};
+use super::scan::{Stretch, scan};
 use super::settings::Settings;
 use super::topics::{Admin, reachable};
 use super::{classify, client};
+
+/// Records of each partition that are looked at to tell how they were partitioned.
+const LATEST: Offset = 20;
 
 /// What can be known of a cluster.
 #[derive(Clone, Debug)]
@@ -134,6 +138,61 @@ fn partitions(producer: &Producer, name: &str) -> Result<Option<Vec<PartitionFac
     let mut partitions: Vec<PartitionFacts> = found.partitions().iter().filter_map(facts).collect();
     partitions.sort_by_key(|facts| facts.partition);
     Ok(Some(partitions))
+}
+
+/// Where the latest records with keys lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Records that were looked at.
+    pub seen: usize,
+    /// Those that another partitioner than `murmur2_random` has put where they are.
+    pub astray: usize,
+}
+
+/// Reads the latest records of every partition of the topic of events, and tells who has put them there.
+///
+/// # Errors
+/// `unavailable`, also when this user may not read the topic.
+pub async fn placement(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Placement> {
+    let (producer, _) = reachable(settings, clock).await?;
+    let ends = producer.all_ends(&settings.topic).await?;
+    let count = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+    let latest = |(partition, ends): &(Partition, Ends)| Stretch {
+        partition: *partition,
+        from: ends.low.max(ends.high.saturating_sub(LATEST)),
+        to: ends.high,
+    };
+    let stretches: Vec<Stretch> = ends.iter().map(latest).collect();
+    blocking(move || {
+        let mut placement = Placement::default();
+        scan(&producer, &producer.settings().topic, &stretches, &mut |record| {
+            let Some(key) = &record.key else { return };
+            placement.seen += 1;
+            placement.astray += usize::from(partition_of(key, count) != record.place.partition);
+        })?;
+        Ok(placement)
+    })
+    .await
+}
+
+/// Where Java's client puts a key: murmur2 without its sign, as `murmur2_random` does.
+#[must_use]
+pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash: u32 = 0x9747_b28c ^ u32::try_from(key.len()).unwrap_or(u32::MAX);
+    let (chunks, rest) = key.as_chunks::<4>();
+    for chunk in chunks {
+        let mixed = u32::from_le_bytes(*chunk).wrapping_mul(M);
+        hash = hash.wrapping_mul(M) ^ (mixed ^ (mixed >> 24)).wrapping_mul(M);
+    }
+    for (index, byte) in rest.iter().enumerate().rev() {
+        hash ^= u32::from(*byte) << (8 * index);
+        if index == 0 {
+            hash = hash.wrapping_mul(M);
+        }
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+    ((hash ^ (hash >> 15)) & 0x7fff_ffff) % partitions.max(1)
 }
 
 async fn group(producer: &Arc<Producer>) -> Result<GroupFacts> {

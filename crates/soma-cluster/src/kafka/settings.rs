@@ -18,7 +18,7 @@ impl Secret {
     }
 
     /// The text, for the client that needs it.
-    pub(super) fn reveal(&self) -> &str {
+    pub(in crate::kafka) fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -110,6 +110,20 @@ fn settings_that_are_not_whole_name_the_variable() {
 }
 
 #[test]
+fn what_happened_is_kept_however_often_brokers_are_counted() {
+    let signals = super::context::Signals::default();
+    let (refused, down) = (Some(Kafka::BrokerTransportFailure), Some(Kafka::AllBrokersDown));
+    signals.note(refused, "broker:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed: Connection refused");
+    for count in 0..1_000 {
+        signals.note(down, if count % 2 == 0 { "0/1 brokers are down" } else { "1/1 brokers are down" });
+    }
+    let told = diagnose::reason("broker:9092", &signals.all()).expect("a reason").error.to_string();
+    assert!(told.contains("nobody answers there") && told.contains("Connection refused"), "{told}");
+    signals.clear();
+    assert!(diagnose::reason("broker:9092", &signals.all()).is_none());
+}
+
+#[test]
 fn names_are_read_as_they_are_written() {
     for protocol in Protocol::ALL {
         assert_eq!(Protocol::parse(&protocol.as_str().to_lowercase()), Some(protocol));

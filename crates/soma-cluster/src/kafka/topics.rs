@@ -128,6 +128,21 @@ pub async fn plan(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Plan> {
     Ok(Plan { steps, notes })
 }
 
+/// For how long the topic of events keeps a record; `None` for ever.
+///
+/// # Errors
+/// `unavailable` or `bad_config` when the cluster or the topic's settings cannot be read.
+pub async fn retention(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Duration>> {
+    let name = &settings.topic;
+    let unread = |why: &str| Error::new(Code::Unavailable, format!("cannot read the retention of topic {name}: {why}"));
+    let found = facts::topic(settings, clock, name).await?.ok_or_else(|| unread("there is no such topic"))?;
+    let settings = found.settings.map_err(|why| unread(&why))?;
+    let ms = settings.get("retention.ms").and_then(|ms| ms.parse::<i64>().ok());
+    let ms = ms.ok_or_else(|| unread("the broker does not tell it"))?;
+    // -1 is for ever.
+    Ok(u64::try_from(ms).ok().map(Duration::from_millis))
+}
+
 /// What is to do about a topic.
 fn step(wanted: Wanted, found: Option<TopicFacts>) -> Step {
     let Some(found) = found else { return Step::Create(wanted) };
@@ -177,6 +192,12 @@ fn remarks(settings: &Settings, found: &TopicFacts) -> Vec<String> {
             ));
         }
     }
+    if !administers(settings) {
+        remarks.push(format!(
+            "the settings of topic {name} cannot be read with OAUTHBEARER: `kafka-configs.sh --describe --entity-type \
+             topics --entity-name {name}` tells whether it expires"
+        ));
+    }
     let replicas = found.partitions.iter().map(|partition| partition.replicas).min().unwrap_or(0);
     let least = found.settings.as_ref().ok().and_then(|is| is.get("min.insync.replicas")?.parse::<usize>().ok());
     if replicas == 1 {
@@ -225,9 +246,10 @@ pub async fn ensure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<S
         return Ok(plan.notes);
     }
     let names: Vec<&str> = missing.iter().map(|wanted| wanted.name.as_str()).collect();
-    if !settings.create_topics {
-        return Err(Error::new(Code::Unavailable, format!("topic {} is missing", names.join(" and topic ")))
-            .remedy("create it with `soma topics --apply`, or set KAFKA_CREATE_TOPICS=true"));
+    if !settings.create_topics || !administers(settings) {
+        let code = if settings.create_topics { Code::BadConfig } else { Code::Unavailable };
+        return Err(Error::new(code, format!("topic {} is missing", names.join(" and topic ")))
+            .remedy(how_to_create(settings, &missing)));
     }
     let admin = Admin::start(settings, clock)?;
     for wanted in &missing {
@@ -238,6 +260,37 @@ pub async fn ensure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<S
     admin.close().await;
     known(settings, clock, &names).await?;
     Ok(self::plan(settings, clock).await?.notes)
+}
+
+/// Whether the client can administer a cluster: with OAUTHBEARER it is never asked for a token, so that every
+/// request could only wait until its deadline.
+fn administers(settings: &Settings) -> bool {
+    !(settings.security.protocol.sasl() && settings.security.mechanism == Mechanism::OauthBearer)
+}
+
+/// What an operator does about missing topics.
+#[must_use]
+pub fn how_to_create(settings: &Settings, missing: &[Wanted]) -> String {
+    if administers(settings) {
+        return "create it with `soma topics --apply`, or set KAFKA_CREATE_TOPICS=true".to_owned();
+    }
+    let commands: Vec<String> = missing.iter().map(|wanted| format!("`{}`", by_hand(settings, wanted))).collect();
+    format!(
+        "the client library cannot administer a cluster with OAUTHBEARER: run {}, with the client's own settings in \
+         client.properties, and set KAFKA_CREATE_TOPICS=false",
+        commands.join(" and ")
+    )
+}
+
+/// The command of Kafka that makes a topic as it should be.
+fn by_hand(settings: &Settings, wanted: &Wanted) -> String {
+    let Wanted { name, partitions, settings: keys } = wanted;
+    let keys: String = keys.iter().map(|(key, value)| format!(" --config {key}={value}")).collect();
+    let servers = &settings.bootstrap;
+    format!(
+        "kafka-topics.sh --bootstrap-server {servers} --command-config client.properties --create --topic {name} \
+         --partitions {partitions}{keys}"
+    )
 }
 
 /// Waits until the topics can be asked for.
@@ -258,7 +311,8 @@ async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> R
 /// The client for administration.
 pub(super) struct Admin {
     client: AdminClient<Context>,
-    oauth: bool,
+    /// What to do instead, where it cannot do anything.
+    instead: Option<String>,
 }
 
 impl Admin {
@@ -269,17 +323,14 @@ impl Admin {
         let config = client::base(settings)?;
         let client = config.create_with_context(context);
         let client = client.map_err(|e| classify::error("start the administrative client", &e))?;
-        let oauth = settings.security.protocol.sasl() && settings.security.mechanism == Mechanism::OauthBearer;
-        Ok(Self { client, oauth })
+        let instead = (!administers(settings)).then(|| how_to_create(settings, &wanted(settings)));
+        Ok(Self { client, instead })
     }
 
-    /// The administrative client is never asked for a token, so it could only wait until its deadline.
     fn usable(&self, doing: &str) -> Result<()> {
-        if !self.oauth {
-            return Ok(());
-        }
-        Err(Error::new(Code::BadConfig, format!("cannot {doing}: the administrative client does not do OAUTHBEARER"))
-            .remedy("create the topics by hand (docs/decisions/0015-kafka.md), and set KAFKA_CREATE_TOPICS=false"))
+        let Some(instead) = &self.instead else { return Ok(()) };
+        Err(Error::new(Code::BadConfig, format!("cannot {doing}: the client library does not do so with OAUTHBEARER"))
+            .remedy(instead.clone()))
     }
 
     /// Ends the client; it may take a moment.
@@ -296,10 +347,12 @@ impl Admin {
         for (key, value) in &wanted.settings {
             topic = topic.set(key, value);
         }
-        let made = self.client.create_topics([&topic], &options()).await.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("Create on the topic or on the cluster", error);
+        let made = self.client.create_topics([&topic], &options()).await;
+        let made = made.map_err(|e| denied(classify::error(&doing, &e)))?;
         match made.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(None),
-            Some(Err((_, code))) => Err(classify::code(&doing, code)),
+            Some(Err((_, code))) => Err(denied(classify::code(&doing, code))),
             Some(Ok(_)) | None => {
                 Ok(Some(format!("created topic {} with {} partitions", wanted.name, wanted.partitions)))
             }
@@ -318,9 +371,11 @@ impl Admin {
         for difference in differences {
             alter = alter.set(difference.key, &difference.wanted);
         }
-        let altered = self.client.alter_configs([&alter], &options()).await.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("AlterConfigs on the topic", error);
+        let altered = self.client.alter_configs([&alter], &options()).await;
+        let altered = altered.map_err(|e| denied(classify::error(&doing, &e)))?;
         if let Some(Err((_, code))) = altered.into_iter().next() {
-            return Err(classify::code(&doing, code));
+            return Err(denied(classify::code(&doing, code)));
         }
         let shown = |d: &Difference| format!("{}={} (was {})", d.key, d.wanted, d.is);
         let shown: Vec<String> = differences.iter().map(shown).collect();
@@ -348,13 +403,26 @@ impl Admin {
         self.usable(&doing)?;
         let asked = [ResourceSpecifier::Topic(name)];
         let described = self.client.describe_configs(&asked, &options()).await;
-        let described = described.map_err(|e| classify::error(&doing, &e))?;
+        let denied = |error| needing("DescribeConfigs on the topic", error);
+        let described = described.map_err(|e| denied(classify::error(&doing, &e)))?;
         match described.into_iter().next() {
+            // A topic has settings; a cluster that shows none does not let us see them.
+            Some(Ok(resource)) if resource.entries.is_empty() => {
+                Err(denied(classify::code(&doing, RDKafkaErrorCode::TopicAuthorizationFailed)))
+            }
             Some(Ok(resource)) => Ok(resource.entries),
-            Some(Err(code)) => Err(classify::code(&doing, code)),
+            Some(Err(code)) => Err(denied(classify::code(&doing, code))),
             None => Err(classify::code(&doing, RDKafkaErrorCode::UnknownTopicOrPartition)),
         }
     }
+}
+
+/// Names the right that an administrative request needs, where it was denied.
+fn needing(right: &str, error: Error) -> Error {
+    if !classify::is_denied(&error) {
+        return error;
+    }
+    error.remedy(format!("allow this user {right}, or let somebody do it who may and set KAFKA_CREATE_TOPICS=false"))
 }
 
 fn options() -> AdminOptions {

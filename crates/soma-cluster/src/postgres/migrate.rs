@@ -32,7 +32,8 @@ fn at_start(error: Error) -> Error {
     if denied { Error { code: Code::BadConfig, ..error } } else { error }
 }
 
-async fn look(lease: &Lease) -> Result<Schema> {
+/// What the server is, and the schema of this connection.
+pub(super) async fn look(lease: &Lease) -> Result<Schema> {
     let sql = "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'),
                    current_schema()::text, to_regnamespace(quote_ident(current_schema()))::oid,
                    current_setting('server_version')";
@@ -59,19 +60,31 @@ async fn look(lease: &Lease) -> Result<Schema> {
     }
 }
 
-/// 0 before anything was made.
-async fn version(lease: &Lease) -> Result<i32> {
+/// The version of the tables, whatever this program knows; 0 before anything was made.
+pub(super) async fn found(lease: &Lease) -> Result<i32> {
     let rows = lease.rows("look for its tables", "SELECT to_regclass('soma_migrations') IS NOT NULL", &[]).await?;
     if !rows.first().is_some_and(|row| row.get(0)) {
         return Ok(0);
     }
-    applied(lease).await
+    newest_applied(lease).await
+}
+
+async fn newest_applied(lease: &Lease) -> Result<i32> {
+    let sql = "SELECT coalesce(max(version), 0) FROM soma_migrations";
+    let rows = lease.rows("read the version of its tables", sql, &[]).await?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
+}
+
+/// As [`found`], and not newer than this program.
+async fn version(lease: &Lease) -> Result<i32> {
+    known(found(lease).await?)
 }
 
 async fn applied(lease: &Lease) -> Result<i32> {
-    let sql = "SELECT coalesce(max(version), 0) FROM soma_migrations";
-    let rows = lease.rows("read the version of its tables", sql, &[]).await?;
-    let version = rows.first().map_or(0, |row| row.get(0));
+    known(newest_applied(lease).await?)
+}
+
+fn known(version: i32) -> Result<i32> {
     if version > newest() {
         let message = format!("the tables have version {version}, this program knows {}", newest());
         return Err(Error::new(Code::FormatTooNew, message).remedy("use the newer program"));

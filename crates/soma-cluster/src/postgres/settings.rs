@@ -9,6 +9,8 @@ use soma_core::error::{Code, Error, Result};
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Wanted};
 
+use crate::reach::Endpoint;
+
 /// How long a connection may take to be there, TLS and password included.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Silence after which the kernel asks whether the server is still there, and how it asks.
@@ -152,6 +154,23 @@ impl Settings {
             );
         }
         Ok(config)
+    }
+}
+
+impl Settings {
+    /// The servers that the URL names; those behind sockets of this machine are left out.
+    ///
+    /// # Errors
+    /// `bad_config` when the URL cannot be read.
+    pub fn places(&self) -> Result<Vec<Endpoint>> {
+        let config = self.config()?;
+        let port = |at: usize| config.get_ports().get(at).or_else(|| config.get_ports().first()).copied();
+        let place = |(at, host): (usize, &Host)| match host {
+            Host::Tcp(name) => Some(Endpoint { host: name.clone(), port: port(at).unwrap_or(5432) }),
+            #[cfg(unix)]
+            Host::Unix(_) => None,
+        };
+        Ok(config.get_hosts().iter().enumerate().filter_map(place).collect())
     }
 }
 

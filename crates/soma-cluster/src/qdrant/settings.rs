@@ -7,6 +7,8 @@ use std::time::Duration;
 use soma_core::error::{Code, Error, Result};
 use tonic::transport::Uri;
 
+use crate::reach::{Authorities, Endpoint};
+
 /// The deadline of a call that is not configured otherwise: below the 15 seconds after which a record
 /// transaction that waits for the index is ended.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -73,6 +75,18 @@ impl Settings {
             Some(port) => port,
         };
         format!("{scheme}://{}:{port}", authority.host()).parse().map_err(|error| refuse("is not a URL").because(error))
+    }
+}
+
+impl Settings {
+    /// The server, and who must have signed its certificate; `None` for a URL that cannot be used.
+    #[must_use]
+    pub fn place(&self) -> Option<(Endpoint, Option<Authorities>)> {
+        let uri = self.endpoint().ok()?;
+        let place = Endpoint::parse(&uri.to_string(), GRPC_PORT)?;
+        let file = self.ca_location.clone();
+        let authorities = Authorities { file, variable: "QDRANT_CA_LOCATION", switch: "QDRANT_URL" };
+        Some((place, (uri.scheme_str() == Some("https")).then_some(authorities)))
     }
 }
 

@@ -92,6 +92,12 @@ impl Terms {
         Self { counts: counts.into_iter().collect(), len }
     }
 
+    /// Whether a term is among them.
+    #[must_use]
+    pub fn holds(&self, term: u32) -> bool {
+        self.counts.binary_search_by_key(&term, |(term, _)| *term).is_ok()
+    }
+
     /// How many words there are, repeated ones included.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -179,20 +185,6 @@ pub fn question(words: &Words, language: Language) -> Vec<String> {
     let mut seen = HashSet::new();
     let stems = stems.content(words).map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
     stems.take(limits::QUESTION_WORDS_MAX).collect()
-}
-
-/// The question's words, as they are indexed, that the memory holds; in the order of the question.
-#[must_use]
-pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Vec<String> {
-    let held = memory(turn, event_time, lexicon);
-    let mut shared: Vec<String> = Vec::new();
-    for word in lexicon.stems.content(question) {
-        let stem = lexicon.stems.of(word);
-        if held.indices.binary_search(&lexicon.number(&stem)).is_ok() && !shared.iter().any(|known| *known == stem) {
-            shared.push(stem.into_owned());
-        }
-    }
-    shared
 }
 
 #[cfg(test)]

@@ -244,6 +244,7 @@ fn advance(projector: &Projector, last: &Record) -> Advance {
 async fn pass(session: &mut Session, staging: Box<dyn Staging>, advance: Advance) -> Result<(), Failure> {
     staging.commit(advance).await.map_err(store)?;
     session.next = advance.next;
+    session.last = advance.last.or(session.last);
     session.dirty = true;
     session.lettered.clear();
     Ok(())

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::question::Plan;
 use super::rank::{self, Candidate, Score};
-use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope};
-use crate::embed::sparse::{self, Lexicon};
+use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope, why};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
@@ -38,7 +37,7 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         limit = limit.saturating_mul(2);
     };
     let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
-    let hits = hits(request, &plan, ranked, &candidates, memories);
+    let hits = hits(engine, request, &plan, ranked, &candidates, memories).await?;
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -67,8 +66,8 @@ fn check(engine: &Engine, request: &Request) -> Result<()> {
         Probe::Text(text) if text.trim().is_empty() => {
             refuse("query", "the query is empty".into(), "ask in words, or list memories instead")
         }
-        Probe::Text(text) if text.len() > limits::QUERY_BYTES_MAX => {
-            let what = format!("the query has {} bytes, at most {} are allowed", text.len(), limits::QUERY_BYTES_MAX);
+        Probe::Text(text) if text.chars().count() > limits::QUERY_CHARS_MAX => {
+            let what = format!("the query has more than {} characters", limits::QUERY_CHARS_MAX);
             refuse("query", what, "ask a shorter question")
         }
         Probe::Text(_) => Ok(()),
@@ -248,29 +247,30 @@ async fn ranked(
     Ok(ranked)
 }
 
-fn hits(
+async fn hits(
+    engine: &Engine,
     request: &Request,
     plan: &Plan,
     ranked: Vec<(usize, Score)>,
     candidates: &[Candidate],
     memories: Vec<Memory>,
-) -> Vec<Hit> {
+) -> Result<Vec<Hit>> {
+    let best: Vec<(usize, Score)> = ranked.into_iter().take(request.top_k).collect();
+    let mut words = if request.explain {
+        let best: Vec<&Memory> = best.iter().map(|(at, _)| &memories[*at]).collect();
+        why::words(engine, plan, &best).await?
+    } else {
+        HashMap::new()
+    };
     let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let top = ranked.into_iter().take(request.top_k);
-    top.filter_map(|(at, score)| {
+    let hits = best.into_iter().filter_map(|(at, score)| {
         let memory = memories[at].take()?;
-        let explain = request.explain.then(|| Explain {
-            bm25: candidates[at].bm25,
-            cosine: candidates[at].cosine,
-            terms: sparse::shared(
-                &plan.words,
-                &Turn::of(&memory.payload),
-                memory.updated_at,
-                &Lexicon::of(&memory.namespace, plan.language),
-            ),
-            parts: score.parts,
+        let explain = request.explain.then(|| {
+            let why::Words { own, lent } = words.remove(&memory.id).unwrap_or_default();
+            let Candidate { bm25, cosine, .. } = candidates[at];
+            Explain { bm25, cosine, parts: score.parts, terms: own, context: lent }
         });
         Some(Hit { memory, score: score.total, explain })
-    })
-    .collect()
+    });
+    Ok(hits.collect())
 }

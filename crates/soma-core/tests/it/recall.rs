@@ -119,7 +119,9 @@ fn shown(answer: &Answer) -> String {
         writeln!(out, "m{} {score:.4} {text}", number(memory.id)).expect("a string takes everything");
         if let Some(explain) = explain {
             let parts: Vec<String> = explain.parts.iter().map(|(name, part)| format!("{name} {part:.4}")).collect();
-            writeln!(out, "   {} [{}]", parts.join(" + "), explain.terms.join(" ")).expect("a string takes everything");
+            let around = if explain.context.is_empty() { "" } else { ", around it " };
+            let (terms, context) = (explain.terms.join(" "), explain.context.join(" "));
+            writeln!(out, "   {} [{terms}{around}{context}]", parts.join(" + ")).expect("a string takes everything");
         }
     }
     if out.is_empty() { "nothing".to_owned() } else { out }

@@ -1,14 +1,15 @@
 //! `soma up`, `soma api`, `soma consumer`: API and projector in one process, or each in its own.
 //!
 //! Ports are bound before anything is opened, so an address in use is known at once and nobody is
-//! turned away while the stores open. The probes of the metrics port answer from then on. The API
-//! answers once the projector has taken its partition: the log is the one that the records were made
-//! from, and the index holds what the records hold.
+//! turned away while the stores open. The probes of the metrics port answer from then on, those of the API
+//! port once a server that is needed is away. The API answers once the projector has taken its partition:
+//! the log is the one that the records were made from, and the index holds what the records hold.
 
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use soma_core::clock::Clock;
 use soma_core::engine::Engine;
 use soma_core::error::{Code, Kind};
 use soma_core::ids::Partition;
+use soma_core::log::ReadLimit;
+use soma_core::pulse::Pulses;
 use soma_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,14 +37,22 @@ use crate::metrics::Metrics;
 use crate::observe::Told;
 use crate::supervisor::{Signals, Stage, Supervisor, unless_signalled};
 use crate::traces::Traces;
-use crate::wiring::{self, Begun, Changes, Dependencies, Opened, Role};
+use crate::wiring::{self, Begun, Change, Changes, Dependencies, Opened, Role};
 
 /// Under which name readiness shows what the start waits for.
 const START: &str = "start";
+/// Under which name readiness shows that the group does not let this process in.
+const GROUP: &str = "consumer group";
 /// The first wait for a server that the start needs; it doubles with each further one.
 const START_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
 const START_RETRY_MAX: Duration = Duration::from_secs(10);
+/// How long the start waits for a command that works on the data directory, and how often it looks.
+const HELD_PATIENCE: Duration = Duration::from_secs(5);
+/// See [`HELD_PATIENCE`].
+const HELD_LOOK: Duration = Duration::from_millis(50);
+/// How often somebody looks for how long the log keeps a record, which an operator may change.
+const RETENTION_EVERY: Duration = Duration::from_secs(300);
 /// How long requests to the metrics port may take at shutdown.
 const PROBE_DRAIN: Duration = Duration::from_secs(1);
 /// Connections of the metrics port.
@@ -90,6 +101,7 @@ struct Process {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    pulses: Pulses,
     traces: Option<Arc<Traces>>,
     supervisor: Supervisor,
 }
@@ -98,7 +110,9 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let mut signals = Signals::listen()?;
     let api = match role {
         Role::Consumer => None,
-        Role::Up | Role::Api | Role::Command => Some(bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?),
+        Role::Up | Role::Api | Role::Command => Some(
+            bind(&config.api.host, config.api.port, "SOMA_API_PORT").await.map_err(|error| by_whom(error, &config))?,
+        ),
     };
     let probes = match wiring::projects(&config, role) {
         true => Some(bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?),
@@ -111,14 +125,15 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
-    let health = Health::starting();
+    let pulses = Pulses::new(Arc::clone(&clock));
+    let health = Health::starting(pulses.clone());
     let traces = config.metrics.traces.as_deref().map(Traces::start).transpose()?;
-    let mut process =
-        Process { config, role, clock, metrics, health, traces: traces.clone(), supervisor: Supervisor::new() };
+    let supervisor = Supervisor::new();
+    let mut process = Process { config, role, clock, metrics, health, pulses, traces: traces.clone(), supervisor };
     if let Some(probes) = probes {
         process.serve_probes(probes)?;
     }
-    let opened = process.open(&mut signals).await?;
+    let opened = process.open_waiting(&mut signals, api.as_ref(), tls.clone()).await?;
     let begun = unless_signalled(&mut signals, opened.projecting.begin()).await?;
     let handed = unless_signalled(&mut signals, opened.forward_journal(&process.config, role)).await?;
     if handed > 0 {
@@ -164,24 +179,71 @@ impl Process {
         Ok(())
     }
 
-    /// Opens the stores. A server that is away is waited for, and named meanwhile; whatever else is wrong
-    /// ends the start.
-    async fn open(&self, signals: &mut Signals) -> Result<Opened> {
+    /// Opens the stores. From the first failure on the API port answers probes, so that whoever asks it
+    /// learns what the start waits for; until then a request waits for the stores.
+    async fn open_waiting(
+        &self,
+        signals: &mut Signals,
+        api: Option<&TcpListener>,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Opened> {
+        let (failed, stop) = (CancellationToken::new(), CancellationToken::new());
+        let opening = async {
+            let opened = self.open(signals, &failed).await;
+            stop.cancel();
+            opened
+        };
+        let answering = async {
+            let Some(api) = api else { return Ok(()) };
+            tokio::select! {
+                () = failed.cancelled() => {}
+                () = stop.cancelled() => return Ok(()),
+            }
+            let reach = if loopback(api)? { Reach::ThisMachine } else { Reach::Anywhere };
+            let routes = http::health::waiting_router(Arc::clone(&self.health), reach);
+            serve::serve_with(again(api)?, routes, tls, self.bounds(PROBE_DRAIN), stop.clone()).await
+        };
+        let (opened, answered) = tokio::join!(opening, answering);
+        answered?;
+        opened
+    }
+
+    fn bounds(&self, drain_timeout: Duration) -> serve::Bounds {
+        serve::Bounds {
+            connections_max: self.config.api.connections_max,
+            read_timeout: self.config.api.read_timeout,
+            drain_timeout,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// Opens the stores. A server that is away is waited for, and named meanwhile; so is, for some seconds, a
+    /// command that has the data directory. Whatever else is wrong ends the start.
+    async fn open(&self, signals: &mut Signals, failed: &CancellationToken) -> Result<Opened> {
         let mut wait = START_RETRY_MIN;
+        let mut held = Held { since: None, clock: Arc::clone(&self.clock) };
         loop {
             let told = Told::new(&self.metrics, &self.health, self.traces.clone());
-            let opening = wiring::open(&self.config, self.role, told, Arc::clone(&self.clock));
+            let (pulses, clock) = (self.pulses.clone(), Arc::clone(&self.clock));
+            let opening = wiring::open(&self.config, self.role, told, pulses, clock);
             let error = match unless_signalled(signals, opening).await {
                 Ok(opened) => {
                     self.health.report(START, None);
                     return Ok(opened);
                 }
+                Err(error) if error.code == Code::InUse => {
+                    self.health.report(START, Some(error.to_string()));
+                    let waiting = held.wait_on(error, &self.config);
+                    unless_signalled(signals, waiting).await?;
+                    continue;
+                }
                 Err(error) if error.kind() == Kind::Unavailable && wiring::has_servers(&self.config) => error,
                 Err(error) => return Err(error),
             };
             let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(error.code = error.code.as_str(), retry_ms, "waiting for what the start needs: {error}");
             self.health.report(START, Some(error.to_string()));
+            tracing::warn!(error.code = error.code.as_str(), retry_ms, "waiting for what the start needs: {error}");
+            failed.cancel();
             unless_signalled(signals, self.clock.sleep(wait)).await;
             wait = (wait * 2).min(START_RETRY_MAX);
         }
@@ -191,13 +253,26 @@ impl Process {
         let owned: Arc<Mutex<Vec<Partition>>> = Arc::default();
         let is_projecting = begun.is_something();
         if is_projecting {
-            let (metrics, shared) = (Arc::clone(&self.metrics), Arc::clone(&owned));
-            let changes: Changes = Arc::new(move |partitions: &[Partition]| {
-                metrics.owned(partitions);
-                partitions.clone_into(&mut shared.lock().unwrap_or_else(PoisonError::into_inner));
+            let (metrics, health, shared) = (Arc::clone(&self.metrics), Arc::clone(&self.health), Arc::clone(&owned));
+            let changes: Changes = Arc::new(move |change| {
+                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                match change {
+                    Change::Shares(partitions) => {
+                        metrics.owned(partitions);
+                        partitions.clone_into(&mut shared);
+                        health.report(GROUP, None);
+                    }
+                    // Partitions that it has go on.
+                    Change::Denied(error) if shared.is_empty() => health.report(GROUP, Some(error.to_string())),
+                    Change::Denied(_) => {}
+                }
             });
             let stop = self.supervisor.stop(Stage::Projecting);
             self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
+            let (config, stop) = (self.config.clone(), self.supervisor.stop(Stage::Projecting));
+            let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
+            let watching = watch_retention(config, self.role, metrics, clock, stop);
+            self.supervisor.spawn(Stage::Projecting, "retention watch", watching);
         }
         let watch = Watch {
             engine: opened.engine.clone(),
@@ -207,18 +282,14 @@ impl Process {
             owned,
         };
         let stop = self.supervisor.stop(Stage::Projecting);
-        self.supervisor.spawn(Stage::Projecting, "dependency watch", watch.run(stop));
+        let watching = self.pulses.begin("watching dependencies").keep(watch.run(stop));
+        self.supervisor.spawn(Stage::Projecting, "dependency watch", watching);
     }
 
     fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
         let app = App::new(&self.config, &opened.engine, Arc::clone(&self.metrics), Arc::clone(&self.health));
         let app = App { traces: self.traces.clone(), ..app };
-        let bounds = serve::Bounds {
-            connections_max: self.config.api.connections_max,
-            read_timeout: self.config.api.read_timeout,
-            drain_timeout: self.config.api.shutdown_timeout,
-            clock: Arc::clone(&self.clock),
-        };
+        let bounds = self.bounds(self.config.api.shutdown_timeout);
         let routes = http::router(app, keeper);
         let stop = self.supervisor.stop(Stage::Serving);
         let watching = Arc::clone(keeper).watch(Arc::clone(&self.clock), stop);
@@ -232,6 +303,33 @@ impl Process {
     }
 }
 
+/// A data directory that somebody else has.
+struct Held {
+    since: Option<Duration>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Held {
+    /// Waits for a moment.
+    ///
+    /// # Errors
+    /// `in_use` when a server has it, or whoever has it keeps it for long.
+    async fn wait_on(&mut self, error: Error, config: &Config) -> Result<()> {
+        let now = self.clock.elapsed();
+        let for_long = self.since.is_some_and(|since| now.saturating_sub(since) >= HELD_PATIENCE);
+        if for_long || wiring::find_server(&config.embedded.data_dir).is_some() {
+            return Err(error);
+        }
+        if self.since.is_none() {
+            self.since = Some(now);
+            let patience_ms = u64::try_from(HELD_PATIENCE.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(error.code = error.code.as_str(), patience_ms, "waiting for the other process: {error}");
+        }
+        self.clock.sleep(HELD_LOOK).await;
+        Ok(())
+    }
+}
+
 async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
     TcpListener::bind((host, port)).await.map_err(|error| {
         let code = if error.kind() == std::io::ErrorKind::AddrInUse { Code::InUse } else { Code::BadConfig };
@@ -240,6 +338,24 @@ async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
             .remedy(format!("stop what uses it, or choose another port with {variable}"))
             .because(error)
     })
+}
+
+/// Says so when the port is in use by a server on this very data directory: a second one is not needed.
+fn by_whom(error: Error, config: &Config) -> Error {
+    let server = wiring::find_server(&config.embedded.data_dir).filter(|_| error.code == Code::InUse);
+    let Some(url) = server else { return error };
+    let data = config.embedded.data_dir.display();
+    Error::new(Code::InUse, format!("soma runs already on {data}, and listens on {url}"))
+        .at("SOMA_API_PORT")
+        .remedy("use that one: every command finds it; or stop it first")
+        .because(error)
+}
+
+/// The same listener once more: connections come to whoever accepts first.
+fn again(listener: &TcpListener) -> Result<TcpListener> {
+    let failed = |error| Error::new(Code::Unavailable, "the API's port cannot be listened on twice").because(error);
+    let socket = listener.as_fd().try_clone_to_owned().map_err(failed)?;
+    TcpListener::from_std(std::net::TcpListener::from(socket)).map_err(failed)
 }
 
 /// Whether only this machine reaches the listener.
@@ -295,10 +411,42 @@ impl Watch {
         let (Ok(bounds), Ok(position)) = (bounds, position) else { return };
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for bounds in bounds.into_iter().filter(|bounds| owned.contains(&bounds.partition)) {
-            let next = position.next(engine.log.id(), bounds.partition);
-            self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
+            let next = position.next(engine.log.id(), bounds.partition).max(bounds.first);
+            if self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next)) {
+                continue;
+            }
+            // A start on a backlog: nothing has been projected yet that would tell how old it is.
+            let one = ReadLimit { records: 1, bytes: 1 };
+            if let Ok([record, ..]) = engine.log.read(bounds.partition, next, one).await.as_deref() {
+                self.metrics.waits_since(bounds.partition, record.timestamp);
+            }
         }
     }
+}
+
+/// Looks now and then for how long the log keeps a record.
+async fn watch_retention(
+    config: Config,
+    role: Role,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<()> {
+    while !stop.is_cancelled() {
+        let looked = tokio::select! {
+            () = stop.cancelled() => break,
+            looked = wiring::retention(&config, role, &clock) => looked,
+        };
+        match looked {
+            Ok(retention) => metrics.retention(Some(retention)),
+            Err(error) => tracing::debug!("for how long the log keeps a record is not known: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.sleep(RETENTION_EVERY) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Says where everything is: to people in words, to programs in one line of the log.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use soma_cluster::kafka::rights::Work;
 use soma_cluster::kafka::{self, group};
 use soma_cluster::registry::{self, FramedLog, Missing, Registry};
 use soma_cluster::{postgres, qdrant};
@@ -16,15 +17,17 @@ use soma_core::limits;
 use soma_core::log::{DeadLetters, EventLog};
 use soma_core::projector::observe::{Component, Observer, Report};
 use soma_core::projector::{Projector, Worker};
+use soma_core::pulse::Pulses;
 use soma_core::store::MemoryStore;
 use soma_core::{Error, Result};
 use soma_embedded::vectors;
 use tokio_util::sync::CancellationToken;
 
 use super::Role;
-use super::projecting::Changes;
+use super::projecting::{Change, Changes};
 use crate::config::registry::ValueFormat;
 use crate::config::{self, Config, Secret};
+use crate::metrics::Retention;
 
 /// How long partitions that are given up may take to finish what they have in hand.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
@@ -68,20 +71,44 @@ pub(super) fn check(config: &Config) -> Result<()> {
 /// `bad_config`, `unavailable`.
 pub(super) async fn logs(
     config: &config::kafka::Kafka,
+    role: Role,
     generations: &Generations,
+    pulses: &Pulses,
     clock: Arc<dyn Clock>,
 ) -> Result<Logs> {
     let settings = kafka_settings(config);
-    for warning in kafka::topics::ensure(&settings, &clock).await? {
+    let work =
+        Work { appends: matches!(role, Role::Up | Role::Api), projects: matches!(role, Role::Up | Role::Consumer) };
+    let warnings = match kafka::topics::ensure(&settings, &clock).await {
+        Ok(warnings) => warnings,
+        Err(error) => {
+            // What is missing altogether says more than what was tried first.
+            if kafka::is_denied(&error) {
+                kafka::rights::check(&settings, &clock, work).await?;
+            }
+            return Err(error);
+        }
+    };
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
+    kafka::rights::check(&settings, &clock, work).await?;
     let generation = match generations {
         Generations::First => 1,
         Generations::Kept(records) => records.generation(&kafka::base_name(&settings, &clock).await?).await?,
     };
-    let log = kafka::Log::connect(&settings, generation, &clock).await?;
+    let log = kafka::Log::connect_watched(&settings, generation, &clock, pulses.clone()).await?;
     let letters = kafka::Letters::beside(&log);
     Ok(Logs { log, letters })
+}
+
+/// For how long the topic of events keeps a record.
+///
+/// # Errors
+/// `unavailable`, `bad_config`.
+pub(super) async fn retention(config: &config::kafka::Kafka, clock: &Arc<dyn Clock>) -> Result<Retention> {
+    let retention = kafka::topics::retention(&kafka_settings(config), clock).await?;
+    Ok(retention.map_or(Retention::Forever, Retention::For))
 }
 
 /// Who knows which schemas there are, and the log that frames what is written, if that is wanted. The
@@ -120,12 +147,17 @@ pub(super) async fn schemas(
 /// # Errors
 /// `bad_config`.
 pub(super) fn registry_of(config: &config::registry::Registry) -> Result<Registry> {
+    Registry::new(&registry_settings(config))
+}
+
+/// The registry as the adapter takes it.
+pub(super) fn registry_settings(config: &config::registry::Registry) -> registry::Settings {
     let password = config.password.as_ref().map(|password| password.0.clone()).unwrap_or_default();
-    Registry::new(&registry::Settings {
+    registry::Settings {
         url: config.url.clone(),
         login: config.username.clone().map(|username| (username, password)),
         ca: config.ca.clone(),
-    })
+    }
 }
 
 /// The record store on PostgreSQL.
@@ -162,12 +194,13 @@ pub(crate) struct Membership {
     settings: kafka::Settings,
     share: group::Share,
     commits: group::Commits,
+    pulses: Pulses,
 }
 
 /// The membership that the configuration asks for; `alone` takes every partition.
-pub(super) fn membership(config: &config::kafka::Kafka, alone: bool) -> Membership {
+pub(super) fn membership(config: &config::kafka::Kafka, alone: bool, pulses: Pulses) -> Membership {
     let share = if alone { group::Share::All } else { group::Share::Some };
-    Membership { settings: kafka_settings(config), share, commits: group::Commits::new() }
+    Membership { settings: kafka_settings(config), share, commits: group::Commits::new(), pulses }
 }
 
 impl Membership {
@@ -180,19 +213,22 @@ impl Membership {
         projector.observer = Arc::new(Committing { inner: projector.observer, commits: self.commits.clone() });
         let worker = move |partition| Worker::new(projector.clone(), partition);
         let on_change = Arc::new(move |change| match change {
-            group::Change::Rebalanced { running } => changes(&running),
+            group::Change::Rebalanced { running } => changes(Change::Shares(&running)),
             group::Change::Trouble(error) => {
                 tracing::warn!(
                     error.code = error.code.as_str(),
                     "the group's member is in trouble and goes on trying: {error}"
                 );
+                if kafka::is_denied(&error) {
+                    changes(Change::Denied(&error));
+                }
             }
         });
-        let options =
-            group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
-        match self.share {
-            group::Share::Some => group::run(&self.settings, worker, options, stop).await,
-            group::Share::All => group::run_all(&self.settings, worker, options, stop).await,
+        let Self { settings, share, commits, pulses } = self;
+        let options = group::Options { share, drain: DRAIN_DEADLINE, commits, clock, pulses, on_change };
+        match share {
+            group::Share::Some => group::run(&settings, worker, options, stop).await,
+            group::Share::All => group::run_all(&settings, worker, options, stop).await,
         }
     }
 }

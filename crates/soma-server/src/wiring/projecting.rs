@@ -3,21 +3,32 @@
 
 use std::sync::Arc;
 
-use soma_core::Result;
 use soma_core::ids::Partition;
 use soma_core::projector::{Projector, Worker};
+use soma_core::pulse::Pulses;
+use soma_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::{self, Membership};
 use super::{Role, Transport};
 use crate::config::Config;
 
-/// Told whenever the partitions of this process change.
-pub(crate) type Changes = Arc<dyn Fn(&[Partition]) + Send + Sync>;
+/// What becomes of this process in its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change<'a> {
+    /// It has these partitions.
+    Shares(&'a [Partition]),
+    /// It is not let into the group.
+    Denied(&'a Error),
+}
+
+/// Told of every such change.
+pub(crate) type Changes = Arc<dyn Fn(Change<'_>) + Send + Sync>;
 
 /// How events get into the stores from here.
 pub(crate) struct Projecting {
     plan: Plan,
+    pulses: Pulses,
 }
 
 enum Plan {
@@ -34,7 +45,7 @@ pub(crate) enum Begun {
     /// Nothing: another process does it.
     Nothing,
     /// One partition, taken.
-    One(Box<Worker>),
+    One(Box<Worker>, Pulses),
     /// Those that the group will give.
     Shared(Box<Shared>),
 }
@@ -47,17 +58,18 @@ pub(crate) struct Shared {
 }
 
 impl Projecting {
-    pub(super) fn of(config: &Config, role: Role, transport: Transport, projector: Projector) -> Self {
+    pub(super) fn of(config: &Config, role: Role, transport: Transport, projector: Projector, pulses: Pulses) -> Self {
         let plan = match (transport, role, &config.kafka) {
             // Eventing is off: whoever keeps a journal moves its events too.
             (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(Box::new(projector)),
             (Transport::Kafka, Role::Up | Role::Consumer, Some(kafka)) => {
                 let alone = config.postgres.is_none() || config.qdrant.is_none();
-                Plan::Shared(Box::new(Shared { projector, membership: cluster::membership(kafka, alone) }))
+                let membership = cluster::membership(kafka, alone, pulses.clone());
+                Plan::Shared(Box::new(Shared { projector, membership }))
             }
             (Transport::Kafka | Transport::Journal, _, _) => Plan::Elsewhere,
         };
-        Self { plan }
+        Self { plan, pulses }
     }
 
     /// Takes the journal's partition: until then the index may lack what the records hold. The partitions
@@ -72,7 +84,7 @@ impl Projecting {
             Plan::Journal(projector) => {
                 let mut worker = Worker::new(Projector::clone(projector), 0);
                 worker.take().await?;
-                Ok(Begun::One(Box::new(worker)))
+                Ok(Begun::One(Box::new(worker), self.pulses.clone()))
             }
         }
     }
@@ -94,9 +106,9 @@ impl Begun {
                 stop.cancelled().await;
                 Ok(())
             }
-            Self::One(worker) => {
-                changes(&[0]);
-                worker.run(stop).await
+            Self::One(worker, pulses) => {
+                changes(Change::Shares(&[0]));
+                pulses.begin("projecting the journal").keep(worker.run(stop)).await
             }
             Self::Shared(shared) => shared.membership.run(shared.projector, changes, stop).await,
         }

@@ -193,5 +193,6 @@ async fn events_lie_where_java_puts_them() {
     for (key, appended) in keys.iter().zip(appended) {
         let soma_core::log::Appended::New(place) = appended else { panic!("it was known") };
         assert_eq!(place.partition, java(key, 5), "{}", String::from_utf8_lossy(key));
+        assert_eq!(place.partition, soma_cluster::kafka::facts::partition_of(key, 5), "the doctor says so too");
     }
 }

@@ -8,7 +8,7 @@ use super::Subject;
 use super::finding::Finding;
 use crate::cli::client::runtime;
 use crate::clock::SystemClock;
-use crate::wiring::operating::{self, Verdict};
+use crate::wiring::examining::{self, Verdict};
 use crate::wiring::{self, offline};
 
 /// Kafka, PostgreSQL, Qdrant and the registry, as far as they are configured.
@@ -22,7 +22,7 @@ pub(super) fn all(subject: &Subject<'_>) -> Vec<Finding> {
         Err(error) => return vec![Finding::of_error("embedder", &error)],
     };
     let seen = match runtime() {
-        Ok(runtime) => runtime.block_on(operating::examine(subject.config, &identity, &clock)),
+        Ok(runtime) => runtime.block_on(examining::examine(subject.config, &identity, &clock)),
         Err(error) => return vec![Finding::of_error("servers", &error)],
     };
     seen.into_iter()
