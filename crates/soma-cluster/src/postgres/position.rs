@@ -127,8 +127,11 @@ pub(super) async fn begin(lease: &Lease, schema: &Schema, claim: &Claim) -> Done
         "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '5s';
          SELECT pg_advisory_xact_lock({lock})"
     );
-    lease.begin("begin a record transaction", &sql).await?;
-    if is_latest(lease, claim).await? { Ok(()) } else { Err(fenced(claim).into()) }
+    // Sent together: the position is read when the lock is held.
+    let (begun, latest) =
+        tokio::join!(biased; lease.begin("begin a record transaction", &sql), is_latest(lease, claim));
+    begun?;
+    if latest? { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
 /// Whether nobody has claimed the partition since, once whoever is just claiming it has done so.

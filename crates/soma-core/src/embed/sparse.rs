@@ -8,7 +8,7 @@
 //! by its weight, so a section that is looked up as an aside (other fields, a neighbouring turn)
 //! does not make the memory's own words rarer.
 
-use std::collections::BTreeMap;
+mod known;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -42,15 +42,12 @@ pub struct Terms {
 impl Terms {
     /// Of a text; function words are left out.
     #[must_use]
-    pub fn of(text: &str, stems: &Stems) -> Self {
+    pub fn of(text: &str, language: Language) -> Self {
         let words = Words::of(text);
-        let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
-        let mut len = 0;
-        for word in words.content() {
-            *counts.entry(term(&stems.of(word))).or_default() += 1.0;
-            len += 1;
-        }
-        Self { counts: counts.into_iter().collect(), len }
+        let mut terms = known::terms(&words, language);
+        terms.sort_unstable();
+        let counts = terms.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as f64)).collect();
+        Self { counts, len: terms.len() }
     }
 
     /// How many words there are, repeated ones included.
@@ -88,9 +85,8 @@ impl Said {
     /// By a memory, `event_time` giving its day when its payload does not.
     #[must_use]
     pub fn by(turn: &Turn, event_time: Timestamp, language: Language) -> Self {
-        let stems = Stems::in_language(language);
-        let day = Terms::of(&turn.day_words(event_time), &stems);
-        Self { text: Terms::of(&turn.text, &stems), rest: Terms::of(&turn.rest, &stems), day }
+        let day = Terms::of(&turn.day_words(event_time), language);
+        Self { text: Terms::of(&turn.text, language), rest: Terms::of(&turn.rest, language), day }
     }
 
     /// The vector of the memory among what is said around it.
@@ -109,18 +105,21 @@ pub fn memory(turn: &Turn, event_time: Timestamp, language: Language) -> Sparse 
 
 /// The vector of these sections and the words of a day.
 fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms) -> Sparse {
-    let mut frequencies: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut parts: Vec<(u32, f64)> = Vec::new();
     for Section { terms, weight } in sections {
         let share = weight / (1.0 - B + B * terms.len as f64 / AVERAGE_WORDS);
-        for (term, count) in &terms.counts {
-            *frequencies.entry(*term).or_default() += share * count;
-        }
+        parts.extend(terms.counts.iter().map(|(term, count)| (*term, share * count)));
     }
-    for (term, count) in &day.counts {
-        *frequencies.entry(*term).or_default() += DAY_WEIGHT * count;
-    }
-    let values = frequencies.values().map(|tf| (tf * (K1 + 1.0) / (tf + K1)) as f32).collect();
-    Sparse { indices: frequencies.into_keys().collect(), values }
+    parts.extend(day.counts.iter().map(|(term, count)| (*term, DAY_WEIGHT * count)));
+    // Stable: what a term gets from each section is added up in the order of the sections.
+    parts.sort_by_key(|(term, _)| *term);
+    let of_a_term = parts.chunk_by(|a, b| a.0 == b.0);
+    let weigh = |same: &[(u32, f64)]| {
+        let tf: f64 = same.iter().fold(0.0, |sum, (_, part)| sum + part);
+        (same[0].0, (tf * (K1 + 1.0) / (tf + K1)) as f32)
+    };
+    let (indices, values) = of_a_term.map(weigh).unzip();
+    Sparse { indices, values }
 }
 
 /// The vector of a question: each distinct word counts 1. Empty when it holds function words only,

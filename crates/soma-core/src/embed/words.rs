@@ -27,6 +27,28 @@ const STOP: [&str; 62] = [
     "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "yours",
 ];
 
+/// The longest of them, in bytes.
+const STOP_BYTES_MAX: usize = 5;
+/// Them as numbers in the same order: every word of every text is looked up.
+const STOP_NUMBERS: [u64; STOP.len()] = {
+    let (mut numbers, mut at) = ([0; STOP.len()], 0);
+    while at < STOP.len() {
+        numbers[at] = number(STOP[at].as_bytes());
+        at += 1;
+    }
+    numbers
+};
+
+/// A word of at most [`STOP_BYTES_MAX`] bytes as a number, ordered as words are; no two words share one.
+const fn number(word: &[u8]) -> u64 {
+    let (mut number, mut at) = (0, 0);
+    while at < STOP_BYTES_MAX {
+        number = number << 8 | if at < word.len() { word[at] as u64 } else { 0 };
+        at += 1;
+    }
+    number << 8 | word.len() as u64
+}
+
 /// The words of a text, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
@@ -47,6 +69,18 @@ impl Words {
         let folded: String = text.nfkc().flat_map(char::to_lowercase).map(plain_apostrophe).collect();
         let spans = unicode_spans(&folded);
         Self { folded, spans }
+    }
+
+    /// How many words there are, function words included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.spans.is_empty()
     }
 
     /// Every word, function words included.
@@ -106,7 +140,7 @@ pub fn without(text: &str, names: &[Words]) -> Option<String> {
 /// Whether a word, in lower case, is a function word.
 #[must_use]
 pub fn is_stop(word: &str) -> bool {
-    STOP.binary_search(&word).is_ok()
+    word.len() <= STOP_BYTES_MAX && STOP_NUMBERS.binary_search(&number(word.as_bytes())).is_ok()
 }
 
 /// Cuts the suffixes of one language off words.

@@ -6,7 +6,9 @@ fn words(text: &str) -> Vec<String> {
 
 #[test]
 fn the_stop_list_is_sorted_so_that_it_can_be_searched() {
-    assert!(STOP.is_sorted());
+    assert!(STOP.is_sorted() && STOP_NUMBERS.is_sorted());
+    assert!(STOP.iter().all(|word| is_stop(word)));
+    assert!(!["", "b", "abc", "a\0", "yoursa", "would be", "ça"].iter().any(|word| is_stop(word)));
 }
 
 #[test]
