@@ -18,6 +18,7 @@
 //! again: it says by a code what happened ([`classify`]), and the projector decides.
 
 mod apply;
+pub mod bare;
 mod classify;
 mod columns;
 mod count;

@@ -44,6 +44,13 @@ pub const QUESTION_WORDS_MAX: usize = 256;
 pub const COUNTED_NAMESPACES_MAX: usize = 16;
 /// The most words, each in each of these namespaces, that an index is asked about at once.
 pub const COUNTED_TERMS_MAX: usize = 512;
+/// The most namespaces that one recall names.
+pub const RECALL_NAMESPACES_MAX: usize = 1_000;
+/// About how many terms a recall over a prefix asks for altogether; over more namespaces a question counts
+/// fewer words, but never less than [`QUESTION_WORDS_MIN`].
+pub const RECALL_TERMS_MAX: usize = 1 << 20;
+/// The words of a question that count over however many namespaces.
+pub const QUESTION_WORDS_MIN: usize = 16;
 /// The most terms of one search by words.
 pub const SEARCH_TERMS_MAX: usize = 16 << 10;
 /// The most actors whose names a question is asked without.

@@ -50,10 +50,9 @@ use crate::log::{DeadLetters, EventLog, ReadLimit};
 use crate::pulse;
 use crate::store::{Claim, LastEvent, MemoryStore, ProjectorName};
 
-use ahead::Ahead;
+use ahead::{Ahead, Batch};
 use durable::Trail;
 use observe::{Component, Observer};
-use points::Embedded;
 use vectors::Vectors;
 use verdict::Verdict;
 
@@ -329,31 +328,34 @@ impl Worker {
             session.doubtful = false;
         }
         let limit = ReadLimit { records: self.batch_records, bytes: self.projector.options.batch.bytes };
-        let (records, embedded) = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {
+        let mut batch = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {
             Some(batch) => batch,
             None => {
                 let records = self.projector.log.read(self.partition, session.next, limit).await;
-                (records.map_err(Failure::of(Component::Log))?, Embedded::default())
+                Batch::of(records.map_err(Failure::of(Component::Log))?)
             }
         };
-        let Some(last) = records.last() else { return Ok(Step::Idle) };
-        self.projector.observer.consumed(self.partition, records.len());
+        let records = batch.records.len();
+        let Some(last) = batch.records.last() else { return Ok(Step::Idle) };
+        self.projector.observer.consumed(self.partition, records);
         let next = last.place.offset + 1;
         let prepare = async {
-            if records.len() < limit.records {
+            if records < limit.records {
                 None
             } else {
                 Ahead::prepare(&self.projector, self.partition, next, limit).await
             }
         };
-        match batch::apply(&self.projector, session, &records, embedded, prepare).await {
+        match batch::apply(&self.projector, session, &mut batch, prepare).await {
             Ok(ahead) => {
                 self.ahead = ahead;
                 let most = self.projector.options.batch.records;
                 self.batch_records = (self.batch_records * 2).min(most);
-                Ok(Step::Projected { records: records.len() })
+                Ok(Step::Projected { records })
             }
-            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => self.isolate(failure, &records).await,
+            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => {
+                self.isolate(failure, &batch.records).await
+            }
             Err(failure) => Err(failure),
         }
     }

@@ -19,6 +19,7 @@ mod rerank;
 mod search;
 mod why;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -66,7 +67,7 @@ impl Scope {
     /// The namespaces that it covers, each by name.
     pub(crate) async fn names(&self, engine: &Engine) -> Result<Vec<Namespace>> {
         let prefix = match self {
-            Self::Namespaces(names) => return Ok(names.clone()),
+            Self::Namespaces(names) => return Ok(names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
             Self::Prefix(prefix) => prefix,
         };
         let mut names: Vec<Namespace> = Vec::new();

@@ -294,7 +294,7 @@ fn by_hand(settings: &Settings, wanted: &Wanted) -> String {
 }
 
 /// Waits until the topics can be asked for.
-async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> Result<()> {
+pub(super) async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> Result<()> {
     let producer = Arc::new(Producer::start(settings, clock)?);
     let start = clock.elapsed();
     for name in names {
@@ -339,7 +339,7 @@ impl Admin {
     }
 
     /// Makes a topic; `None` when somebody else has just made it.
-    async fn create(&self, wanted: &Wanted) -> Result<Option<String>> {
+    pub(super) async fn create(&self, wanted: &Wanted) -> Result<Option<String>> {
         let doing = format!("create topic {}", wanted.name);
         self.usable(&doing)?;
         // The broker's own default of replication.
@@ -357,6 +357,18 @@ impl Admin {
                 Ok(Some(format!("created topic {} with {} partitions", wanted.name, wanted.partitions)))
             }
         }
+    }
+
+    /// Removes topics and groups; what is not there is no failure.
+    pub(super) async fn remove(&self, names: &[&str], groups: &[&str]) -> Result<()> {
+        let doing = format!("remove topic {}", names.join(" and topic "));
+        self.usable(&doing)?;
+        let gone = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::GroupIdNotFound];
+        let failed = |e| classify::error(&doing, &e);
+        let topics = self.client.delete_topics(names, &options()).await.map_err(failed)?;
+        let groups = self.client.delete_groups(groups, &options()).await.map_err(failed)?;
+        let refused = topics.into_iter().chain(groups).filter_map(Result::err).map(|(_, code)| code);
+        refused.into_iter().find(|code| !gone.contains(code)).map_or(Ok(()), |code| Err(classify::code(&doing, code)))
     }
 
     /// Alters settings. The request replaces all settings of the topic, so those that stay are sent again.

@@ -162,8 +162,12 @@ async fn end_stragglers(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<(
 /// Opens a record transaction under a claim and holds the partition's lock.
 pub(super) async fn begin(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<()> {
     let lock = schema.partition_lock(&claim.projector, &claim.log, claim.partition);
-    lease.begin("begin a record transaction", &begin_text(lock)).await?;
-    if is_latest(lease, claim).await? { Ok(()) } else { Err(fenced(claim).into()) }
+    let sql = begin_text(lock);
+    // Sent together: the position is read when the lock is held.
+    let (begun, latest) =
+        tokio::join!(biased; lease.begin("begin a record transaction", &sql), is_latest(lease, claim));
+    begun?;
+    if latest? { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
 /// Whether nobody has claimed the partition since, once whoever is just claiming it has done so.

@@ -42,6 +42,18 @@ impl Words {
         Self { folded, spans }
     }
 
+    /// How many words there are, function words included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// Every word, function words included.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.spans.iter().map(|span| &self.folded[span.clone()])
@@ -119,6 +131,12 @@ impl Stems {
     #[must_use]
     pub fn in_language(language: Language) -> Self {
         Self { stemmer: language.algorithm().map(Stemmer::create), language }
+    }
+
+    /// The language.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
     }
 
     /// The words of a text that carry meaning.

@@ -11,8 +11,8 @@
 //!
 //! and the index's `N` falls out. Its logarithm is the word's inverse document frequency in the
 //! namespace; over several namespaces the shares are added up first, so that an answer is ranked as if
-//! the memories asked were all that there are. What other namespaces hold changes nothing, and cannot
-//! be read from a score.
+//! the memories asked were all that there are. What other namespaces hold changes nothing, but
+//! for words that share a number, one pair in four thousand million.
 //!
 //! Over more namespaces than [`limits::COUNTED_NAMESPACES_MAX`] (fewer for long questions) the counts of
 //! the first of them stand for all.
@@ -41,6 +41,8 @@ pub(super) async fn searches(
     namespaces: &[Namespace],
     language: Language,
 ) -> Result<Vec<Sparse>> {
+    let words = (limits::RECALL_TERMS_MAX / namespaces.len().max(1)).max(limits::QUESTION_WORDS_MIN);
+    let stems = &stems[..stems.len().min(words)];
     let lexicons: Vec<Lexicon> = namespaces.iter().map(|namespace| Lexicon::of(namespace, language)).collect();
     let counted = (limits::COUNTED_TERMS_MAX / (stems.len() + 1)).clamp(1, limits::COUNTED_NAMESPACES_MAX);
     let counted = &lexicons[..counted.min(lexicons.len())];
@@ -79,6 +81,8 @@ impl Factors {
                 let held: Vec<f32> = rows().filter_map(|row| row[at]).collect();
                 let holding: f64 = held.iter().map(|weight| share(*weight)).sum();
                 let mean = held.iter().map(|weight| f64::from(*weight)).sum::<f64>() / held.len() as f64;
+                // Words of two namespaces may share a number; then more points hold it than there are memories.
+                let holding = holding.min(memories);
                 (holding > 0.0).then(|| ((memories / holding + FLOOR).ln(), mean))
             })
             .collect();

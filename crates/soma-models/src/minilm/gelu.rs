@@ -26,8 +26,8 @@ fn exp(x: f32) -> f32 {
     let shifted = power + WHOLE;
     let part = power - (shifted - WHOLE);
     // 2 to the part, which is between −½ and ½, by its series.
-    let series = ((((1.540_353e-4 * part + 1.333_355_8e-3) * part + 9.618_129e-3) * part + 5.550_410_9e-2) * part
-        + 0.240_226_51)
+    let series = ((((1.540_353e-4 * part + 1.333_355_8e-3) * part + 9.618_129e-3) * part + 5.550_411e-2) * part
+        + 0.240_226_5)
         * part
         + std::f32::consts::LN_2;
     let fraction = series * part + 1.0;

@@ -10,6 +10,7 @@
 mod batches;
 mod catalogue;
 mod clients;
+mod consumer;
 mod lab;
 mod machine;
 mod read;
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use soma_core::error::Code;
@@ -49,7 +50,10 @@ const FIGURE_TIME: Duration = Duration::from_secs(20);
 const MEMORIES_MAX: u64 = 100_000_000;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Flags {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// How many memories to measure with; several show how costs grow.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10000",
           value_parser = clap::value_parser!(u64).range(1..=MEMORIES_MAX))]
@@ -75,6 +79,13 @@ pub(super) struct Flags {
     /// Write the JSON to this file as well.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+}
+
+/// What is measured instead of one machine.
+#[derive(Debug, Subcommand)]
+enum Of {
+    /// Measure the consumer on the servers that the settings name: Kafka, PostgreSQL and Qdrant.
+    Consumer(consumer::Flags),
 }
 
 impl Flags {
@@ -103,6 +114,9 @@ impl Flags {
 }
 
 pub(super) fn run(config: Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
+    if let Some(Of::Consumer(flags)) = &flags.of {
+        return consumer::run(config, flags, out);
+    }
     let below = match &flags.dir {
         Some(folder) => folder.clone(),
         None => lab::beside(data_dir(&config, "a benchmark")?)?,

@@ -71,6 +71,22 @@ pub(super) struct Flags {
     metrics_port: Option<String>,
 }
 
+/// The flags of `soma consumer`.
+#[derive(Debug, Args)]
+pub(super) struct Consumer {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+    /// Keep records only, without points: a projector of its own, in a schema of its own.
+    #[arg(long)]
+    records_only: bool,
+}
+
+impl Consumer {
+    pub(super) const fn role(&self) -> Role {
+        if self.records_only { Role::Records } else { Role::Consumer }
+    }
+}
+
 impl Flags {
     /// Adds what was given to the flags that the configuration reads.
     pub(super) fn add_to(&self, flags: &mut BTreeMap<&'static str, String>) {
@@ -109,7 +125,7 @@ struct Process {
 async fn serve_all(config: Config, role: Role) -> Result<()> {
     let mut signals = Signals::listen()?;
     let api = match role {
-        Role::Consumer => None,
+        Role::Consumer | Role::Records => None,
         Role::Up | Role::Api | Role::Command => Some(
             bind(&config.api.host, config.api.port, "SOMA_API_PORT").await.map_err(|error| by_whom(error, &config))?,
         ),

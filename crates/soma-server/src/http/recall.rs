@@ -63,7 +63,7 @@ fn question() -> Value {
             "namespace": schema::or_null(schema::of("Namespace")),
             "namespaces": { "anyOf": [
                 schema::of("Namespace"),
-                { "type": "array", "minItems": 1, "items": schema::of("Namespace") },
+                { "type": "array", "minItems": 1, "maxItems": limits::RECALL_NAMESPACES_MAX, "items": schema::of("Namespace") },
                 { "type": "null" },
             ] },
             "namespace_prefix": schema::or_null(schema::text()),

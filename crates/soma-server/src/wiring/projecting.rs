@@ -62,10 +62,17 @@ impl Projecting {
         let plan = match (transport, role, &config.kafka) {
             // Eventing is off: whoever keeps a journal moves its events too.
             (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(Box::new(projector)),
-            (Transport::Kafka, Role::Up | Role::Consumer, Some(kafka)) => {
-                let alone = config.postgres.is_none() || config.qdrant.is_none();
-                let membership = cluster::membership(kafka, alone, pulses.clone());
-                Plan::Shared(Box::new(Shared { projector, membership }))
+            (Transport::Kafka, Role::Up | Role::Consumer | Role::Records, Some(kafka)) => {
+                let alone = role == Role::Up && (config.postgres.is_none() || config.qdrant.is_none());
+                let mut kafka = kafka.clone();
+                if role == Role::Records {
+                    // In one group with other projectors it would take partitions from them.
+                    kafka.group.push_str("-records");
+                }
+                Plan::Shared(Box::new(Shared {
+                    projector,
+                    membership: cluster::membership(&kafka, alone, pulses.clone()),
+                }))
             }
             (Transport::Kafka | Transport::Journal, _, _) => Plan::Elsewhere,
         };

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
 use soma_core::embed::language::Language;
 use soma_core::embed::sparse::{self, Lexicon};
 use soma_core::error::Code;
-use soma_core::event::EventType;
 use soma_core::event::build::Draft;
+use soma_core::event::{Event, EventType};
 use soma_core::ids::Namespace;
 use soma_core::index::{Op, Point, VectorIndex};
 use soma_core::turn::Turn;
@@ -85,26 +86,30 @@ impl Lab {
         for (item, dense) in items.iter().zip(vectors) {
             let namespace = Namespace::parse(&item.namespace)?;
             let event = Draft::created(namespace.clone(), item.payload.clone()).build(self.clock.as_ref())?;
-            let turn = Turn::of(&item.payload);
-            let lexicon = Lexicon::of(&namespace, Language::English);
             rows.push(Row { id: event.id, payload: item.payload.to_string() });
-            ops.push(Op::Upsert(Box::new(Point {
-                id: event.id,
-                rev: 1,
-                event_id: event.event_id,
-                kind: EventType::Created,
-                namespace,
-                created_at: event.timestamp,
-                updated_at: event.timestamp,
-                importance: None,
-                model_revision: None,
-                sparse: sparse::memory(&turn, event.timestamp, &lexicon),
-                thread: turn.thread,
-                payload: item.payload.clone(),
-                dense,
-            })));
+            ops.push(Op::Upsert(Box::new(point(&event, namespace, &item.payload, dense))));
         }
         Ok(BareItems { rows, ops })
+    }
+}
+
+/// The point of a memory that was created with this payload.
+pub(super) fn point(event: &Event, namespace: Namespace, payload: &Value, dense: Vec<f32>) -> Point {
+    let (turn, lexicon) = (Turn::of(payload), Lexicon::of(&namespace, Language::English));
+    Point {
+        id: event.id,
+        rev: 1,
+        event_id: event.event_id,
+        kind: EventType::Created,
+        namespace,
+        created_at: event.timestamp,
+        updated_at: event.timestamp,
+        importance: None,
+        model_revision: None,
+        sparse: sparse::memory(&turn, event.timestamp, &lexicon),
+        thread: turn.thread,
+        payload: payload.clone(),
+        dense,
     }
 }
 
