@@ -200,6 +200,7 @@ fn shake(endpoint: &Endpoint, mut stream: TcpStream, authorities: &Authorities, 
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library speaks no other version")]
 fn version(version: rustls::ProtocolVersion) -> Option<&'static str> {
     match version {
         rustls::ProtocolVersion::TLSv1_2 => Some("TLS 1.2"),
