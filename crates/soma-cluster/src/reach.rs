@@ -87,6 +87,8 @@ pub struct Look {
     pub listens: Option<Result<()>>,
     /// The certificate; `None` where no TLS is wanted, or nobody listens.
     pub certificate: Option<Result<Certificate>>,
+    /// Whether a certificate was shown, good or not.
+    pub speaks_tls: bool,
 }
 
 /// A certificate that is good.
@@ -112,6 +114,7 @@ async fn one(endpoint: &Endpoint, tls: Option<Authorities>, now: Timestamp) -> L
         addresses: Err(Error::new(Code::Internal, "a look at a server panicked").because(error)),
         listens: None,
         certificate: None,
+        speaks_tls: false,
     })
 }
 
@@ -130,7 +133,8 @@ pub(crate) fn client(authorities: &Authorities) -> Result<ConfigBuilder<ClientCo
 /// One look, on this thread. Blocks for some seconds at most.
 pub(crate) fn look_blocking(endpoint: &Endpoint, tls: Option<&Authorities>, now: Timestamp) -> Look {
     let found = resolve(endpoint);
-    let mut look = Look { endpoint: endpoint.clone(), addresses: Ok(Vec::new()), listens: None, certificate: None };
+    let (endpoint_asked, addresses) = (endpoint.clone(), Ok(Vec::new()));
+    let mut look = Look { endpoint: endpoint_asked, addresses, listens: None, certificate: None, speaks_tls: false };
     let found = match found {
         Ok(found) => found,
         Err(error) => return Look { addresses: Err(error), ..look },
@@ -139,7 +143,7 @@ pub(crate) fn look_blocking(endpoint: &Endpoint, tls: Option<&Authorities>, now:
     match connect(endpoint, &found) {
         Ok(stream) => {
             look.listens = Some(Ok(()));
-            look.certificate = tls.map(|authorities| shake(endpoint, stream, authorities, now));
+            look.certificate = tls.map(|authorities| shake(&mut look.speaks_tls, endpoint, stream, (authorities, now)));
         }
         Err(error) => look.listens = Some(Err(error)),
     }
@@ -170,8 +174,13 @@ fn connect(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<TcpStream> {
         .remedy("start the server, or check its address and the firewalls in between"))
 }
 
-/// Shakes hands as far as the certificate.
-fn shake(endpoint: &Endpoint, mut stream: TcpStream, authorities: &Authorities, now: Timestamp) -> Result<Certificate> {
+/// Shakes hands as far as the certificate, and notes whether there is one.
+fn shake(
+    speaks_tls: &mut bool,
+    endpoint: &Endpoint,
+    mut stream: TcpStream,
+    (authorities, now): (&Authorities, Timestamp),
+) -> Result<Certificate> {
     let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| {
         let what = format!("{} is no name that a certificate could have", endpoint.host);
         Error::new(Code::BadConfig, what).remedy("name the server by its host name or address").because(error)
@@ -189,6 +198,7 @@ fn shake(endpoint: &Endpoint, mut stream: TcpStream, authorities: &Authorities, 
     match (asking.verdict(), shaken) {
         // A server that wants a certificate of ours ends the handshake after it has shown its own.
         (Some(verdict), _) => {
+            *speaks_tls = true;
             let tls = connection.protocol_version().and_then(version);
             verdict.map(|until| Certificate { until, tls })
         }

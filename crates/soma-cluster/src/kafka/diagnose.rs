@@ -123,7 +123,7 @@ const UNANSWERED: &[Kafka] = &[
 /// The reason as it is told: a fault of the certificate by what the certificate says. Blocks.
 fn told(producer: &Producer, reason: Reason) -> Error {
     let settings = producer.settings();
-    if reason.about != About::Tls || checks_otherwise(settings) {
+    if reason.about == About::Other || checks_otherwise(settings) {
         return reason.error;
     }
     let Some(place) = place(&reason.sentence).or_else(|| places(settings).into_iter().next()) else {
@@ -131,6 +131,15 @@ fn told(producer: &Producer, reason: Reason) -> Error {
     };
     let look = reach::look_blocking(&place, Some(&authorities(settings)), producer.clock().now());
     match look.certificate {
+        _ if reason.about == About::Silence => {
+            if !look.speaks_tls || trusted(settings).is_some() {
+                return reason.error;
+            }
+            let (servers, protocol) = (&settings.bootstrap, settings.security.protocol.as_str());
+            let text = format!("the listener at {place} speaks TLS, and KAFKA_SECURITY_PROTOCOL is {protocol}");
+            Error::new(Code::Unavailable, format!("cannot {DOING} at {servers}: {text}"))
+                .remedy("set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL, or name the port of a listener without TLS")
+        }
         Some(Err(fault)) => {
             let text = format!("cannot {DOING} at {}: {}", settings.bootstrap, fault.message);
             Error { message: text, code: Code::Unavailable, ..fault }
@@ -196,6 +205,8 @@ pub(super) struct Reason {
 enum About {
     /// The broker's certificate, or whether it has one.
     Tls,
+    /// Nothing that the client could name.
+    Silence,
     /// Something that the client says clearly enough.
     Other,
 }
@@ -269,7 +280,13 @@ const CLUES: &[Clue] = &[
     },
     Clue {
         codes: &[],
-        words: &["incorrect security.protocol configuration", "connecting to a SSL listener", "SASL"],
+        // What TLS answers to something else reads as a length without measure.
+        words: &[
+            "incorrect security.protocol configuration",
+            "connecting to a SSL listener",
+            "Invalid response size",
+            "SASL",
+        ],
         says: "the listener closes the connection: it expects TLS or SASL",
         remedy: "check KAFKA_SECURITY_PROTOCOL and the port in KAFKA_BOOTSTRAP_SERVERS",
         lasting: true,
@@ -297,7 +314,7 @@ const CLUES: &[Clue] = &[
         says: "connections break",
         remedy: "check that the brokers of KAFKA_BOOTSTRAP_SERVERS run, and that KAFKA_SECURITY_PROTOCOL fits the port",
         lasting: false,
-        about: About::Other,
+        about: About::Silence,
     },
 ];
 

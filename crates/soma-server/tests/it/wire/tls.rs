@@ -112,10 +112,14 @@ fn a_listener_with_tls_is_named_where_none_is_meant() {
     let waiting = Waiting::start(&folder.path().join("data"), "up", &settings);
     let (why, unready) = (waiting.why(), waiting.unready().to_string());
     for said in [why, unready] {
-        assert!(said.contains("it expects TLS or SASL") && said.contains("KAFKA_SECURITY_PROTOCOL"), "{said}");
+        assert!(
+            said.contains("speaks TLS, and KAFKA_SECURITY_PROTOCOL is PLAINTEXT")
+                && said.contains("to SSL or SASL_SSL"),
+            "{said}"
+        );
     }
     let report = Report::of(folder.path(), &settings);
-    report.names("kafka", "failed", "it expects TLS or SASL", "KAFKA_SECURITY_PROTOCOL");
+    report.names("kafka", "failed", "speaks TLS, and KAFKA_SECURITY_PROTOCOL is PLAINTEXT", "to SSL or SASL_SSL");
 }
 
 #[test]
