@@ -448,3 +448,10 @@ impl Worker {
         pulse::waiting(clock, pause).await;
     }
 }
+
+/// A worker that goes, perhaps in the middle of a step, waits for nothing any more.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.resume();
+    }
+}

@@ -1,5 +1,6 @@
 //! What the projector tells, as metrics, as readiness and as traces.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use soma_core::Error;
@@ -17,13 +18,15 @@ pub(crate) struct Told {
     traces: Option<Arc<Traces>>,
     /// Why the last step failed, until it is known whether the projector waits because of it.
     failure: Mutex<Option<String>>,
+    /// How many partitions wait for a component.
+    waiting: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl Told {
     /// Tells all of them.
     pub(crate) fn new(metrics: &Arc<Metrics>, health: &Arc<Health>, traces: Option<Arc<Traces>>) -> Arc<Self> {
         let (metrics, health) = (Arc::clone(metrics), Arc::clone(health));
-        Arc::new(Self { metrics, health, traces, failure: Mutex::new(None) })
+        Arc::new(Self { metrics, health, traces, failure: Mutex::new(None), waiting: Mutex::default() })
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<String>> {
@@ -53,8 +56,14 @@ impl Observer for Told {
     }
 
     fn paused(&self, component: Component, paused: bool) {
-        self.metrics.paused(component, paused);
-        let why = paused.then(|| self.failure().clone().unwrap_or_default());
+        let waits = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let partitions = waiting.entry(component.as_str()).or_default();
+            *partitions = if paused { *partitions + 1 } else { partitions.saturating_sub(1) };
+            *partitions > 0
+        };
+        self.metrics.paused(component, waits);
+        let why = waits.then(|| self.failure().clone().unwrap_or_default());
         self.health.report(component.as_str(), why);
     }
 
@@ -62,3 +71,6 @@ impl Observer for Told {
         self.health.report("projector", Some(error.to_string()));
     }
 }
+
+#[cfg(test)]
+mod tests;

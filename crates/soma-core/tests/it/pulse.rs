@@ -10,11 +10,12 @@ use std::time::Duration;
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
 use soma_core::embed::hash::HashEmbedder;
-use soma_core::error::Code;
+use soma_core::error::{Code, Error};
 use soma_core::event::schemas::Any;
+use soma_core::ids::{Offset, Partition};
 use soma_core::log::EventLog;
-use soma_core::projector::observe::Nobody;
-use soma_core::projector::{Options, Projector, Worker};
+use soma_core::projector::observe::{Component, Nobody, Observer, Report};
+use soma_core::projector::{Options, Projector, Step, Worker};
 use soma_core::pulse::{EVERY, Pulses};
 use soma_core::store::{ProjectorName, Reading};
 use soma_core::testing::sample::{created, record};
@@ -157,4 +158,34 @@ fn a_port_that_neither_answers_nor_fails_is_silence() {
         assert!(longest > BOUND, "{call} hangs, and the projector seems to move: {longest:?}");
         assert_eq!(world.stored(), if call == "index.flush" { 2 } else { 1 }, "{call}");
     }
+}
+
+/// Which components are waited for, as a projector tells it.
+#[derive(Default)]
+struct Waits(Mutex<Vec<(Component, bool)>>);
+
+impl Observer for Waits {
+    fn consumed(&self, _: Partition, _: usize) {}
+    fn projected(&self, _: Partition, _: Offset, _: &Report) {}
+    fn failed(&self, _: Component, _: &Error) {}
+    fn paused(&self, component: Component, paused: bool) {
+        self.0.lock().expect("nobody panics here").push((component, paused));
+    }
+    fn halted(&self, _: Partition, _: &Error) {}
+}
+
+/// A partition may go elsewhere in the middle of an outage: nobody tells its end, and it is not waited for.
+#[test]
+fn a_worker_that_goes_while_it_waits_does_not_wait_any_more() {
+    let world = World::new(|call| if call == "index.write" { Fate::FailBefore(Code::Unavailable) } else { Fate::Pass });
+    let waits = Arc::new(Waits::default());
+    world.append(1);
+    let observer = Arc::clone(&waits) as Arc<dyn Observer>;
+    let mut worker = Worker::new(Projector { observer, ..world.projector.clone() }, 0);
+    world.clock.block_on(worker.take()).expect("the partition is there");
+    let step = world.clock.block_on(worker.step());
+    assert!(matches!(step, Step::Failed { component: Component::VectorIndexer, .. }), "{step:?}");
+    drop(worker);
+    let told = waits.0.lock().expect("nobody panics here").clone();
+    assert_eq!(told, [(Component::VectorIndexer, true), (Component::VectorIndexer, false)]);
 }

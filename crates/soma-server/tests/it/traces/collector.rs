@@ -75,9 +75,9 @@ impl TraceService for Keeping {
 
 fn spans(of: &ResourceSpans) -> Vec<Span> {
     let attributes = of.resource.iter().flat_map(|resource| &resource.attributes);
-    let service = attributes.filter(|attribute| attribute.key == "service.name").find_map(|attribute| {
-        if let Value::StringValue(text) = attribute.value.as_ref()?.value.as_ref()? { Some(text.clone()) } else { None }
-    });
+    let text = |value: &Value| if let Value::StringValue(text) = value { Some(text.clone()) } else { None };
+    let mut named = attributes.filter(|attribute| attribute.key == "service.name");
+    let service = named.find_map(|attribute| text(attribute.value.as_ref()?.value.as_ref()?));
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let span = |span: &opentelemetry_proto::tonic::trace::v1::Span| Span {
         name: span.name.clone(),
