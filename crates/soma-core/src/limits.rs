@@ -48,7 +48,7 @@ pub const COUNTED_TERMS_MAX: usize = 512;
 pub const RECALL_NAMESPACES_MAX: usize = 1_000;
 /// About how many terms a recall over a prefix asks for altogether; over more namespaces a question counts
 /// fewer words, but never less than [`QUESTION_WORDS_MIN`].
-pub const RECALL_TERMS_MAX: usize = 1 << 20;
+pub const RECALL_TERMS_MAX: usize = 1 << 17;
 /// The words of a question that count over however many namespaces.
 pub const QUESTION_WORDS_MIN: usize = 16;
 /// The most terms of one search by words.

@@ -207,11 +207,19 @@ impl Reader {
                 }
             }
         };
-        if let Ok(answer) = tokio::time::timeout(TIMEOUT, read).await {
-            return answer;
-        }
-        let some = seat.take_some(self.now(), from, limit);
-        if some.is_empty() { Err(self.silent(&seat)) } else { Ok(some) }
+        let records = match tokio::time::timeout(TIMEOUT, read).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                let some = seat.take_some(self.now(), from, limit);
+                if some.is_empty() {
+                    return Err(self.silent(&seat));
+                }
+                some
+            }
+        };
+        // Only now: they may have been fetched before the log was known to be another one.
+        self.same()?;
+        Ok(records)
     }
 
     /// Returns once a record at or beyond `from` is there.

@@ -1,13 +1,13 @@
 //! What a question asks for: its words, its vector, and how the candidates of both are ranked.
 
-use super::{Mode, Probe, Request, rarity};
+use super::rarity::{self, ByWords};
+use super::{Mode, Probe, Request};
 use crate::embed::language::Language;
 use crate::embed::sparse;
 use crate::embed::words::{Words, without};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::ids::Namespace;
-use crate::index::Sparse;
 use crate::limits;
 
 /// What takes part in answering.
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) mode: Mode,
     pub(super) words: Words,
     /// What finds the candidates by word; each memory is found by one of them at most.
-    pub(super) sparse: Option<Vec<Sparse>>,
+    pub(super) sparse: Option<Vec<ByWords>>,
     pub(super) dense: Option<Vec<f32>>,
     pub(super) dense_weight: f64,
     /// In which the words are cut.
@@ -57,7 +57,7 @@ async fn by_words(
     namespaces: Option<&[Namespace]>,
     stems: &[String],
     language: Language,
-) -> Result<Vec<Sparse>> {
+) -> Result<Vec<ByWords>> {
     if stems.is_empty() {
         return Ok(Vec::new());
     }

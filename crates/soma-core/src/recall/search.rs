@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::question::Plan;
 use super::rank::{self, Candidate, Score};
+use super::rarity::ByWords;
 use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope, why};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace};
-use crate::index::{FoundList, Query, Search, Sparse};
+use crate::index::{FoundList, Query, Search};
 use crate::limits;
 use crate::memory::Memory;
 use crate::turn::Turn;
@@ -157,16 +158,20 @@ impl Round<'_> {
 
     async fn list(&self, query: Option<Query>, limit: usize) -> Result<Option<FoundList>> {
         let Some(query) = query else { return Ok(None) };
-        let (namespaces, filter) = (self.namespaces.clone(), self.request.filter.clone());
-        let search = Search { query, namespaces, filter, ids: None, limit };
-        self.engine.index.search(&search).await.map(Some)
+        self.search(query, self.namespaces.clone(), limit).await.map(Some)
+    }
+
+    async fn search(&self, query: Query, namespaces: Option<Vec<Namespace>>, limit: usize) -> Result<FoundList> {
+        let filter = self.request.filter.clone();
+        self.engine.index.search(&Search { query, namespaces, filter, ids: None, limit }).await
     }
 
     /// The best of several searches by words; each point is found by one of them at most.
-    async fn by_words(&self, searches: &[Sparse], limit: usize) -> Result<FoundList> {
+    async fn by_words(&self, searches: &[ByWords], limit: usize) -> Result<FoundList> {
         let mut all = FoundList { found: Vec::new(), exact: true };
         for search in searches {
-            let list = self.list(Some(Query::Sparse(search.clone())), limit).await?.unwrap_or_default();
+            let namespaces = self.namespaces.as_ref().map(|_| search.namespaces.clone());
+            let list = self.search(Query::Sparse(search.terms.clone()), namespaces, limit).await?;
             all.exact &= list.exact;
             all.found.extend(list.found);
         }
@@ -208,7 +213,7 @@ impl Round<'_> {
         };
         let (wordless, distant) = (without(|scores| scores.0.is_none()), without(|scores| scores.1.is_none()));
         for search in sparse {
-            for hit in self.scores(Query::Sparse(search.clone()), &wordless).await? {
+            for hit in self.scores(Query::Sparse(search.terms.clone()), &wordless).await? {
                 found.entry(hit.0).or_default().0 = Some(hit.1);
             }
         }

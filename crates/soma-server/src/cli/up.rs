@@ -7,6 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
+mod held;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
@@ -25,6 +27,7 @@ use soma_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::held::Held;
 use super::client::runtime;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -47,10 +50,6 @@ const GROUP: &str = "consumer group";
 const START_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
 const START_RETRY_MAX: Duration = Duration::from_secs(10);
-/// How long the start waits for a command that works on the data directory, and how often it looks.
-const HELD_PATIENCE: Duration = Duration::from_secs(5);
-/// See [`HELD_PATIENCE`].
-const HELD_LOOK: Duration = Duration::from_millis(50);
 /// How often somebody looks for how long the log keeps a record, which an operator may change.
 const RETENTION_EVERY: Duration = Duration::from_secs(300);
 /// How long requests to the metrics port may take at shutdown.
@@ -237,7 +236,7 @@ impl Process {
     /// command that has the data directory. Whatever else is wrong ends the start.
     async fn open(&self, signals: &mut Signals, failed: &CancellationToken) -> Result<Opened> {
         let mut wait = START_RETRY_MIN;
-        let mut held = Held { since: None, clock: Arc::clone(&self.clock) };
+        let mut held = Held::new(Arc::clone(&self.clock));
         loop {
             let told = Told::new(&self.metrics, &self.health, self.traces.clone());
             let (pulses, clock) = (self.pulses.clone(), Arc::clone(&self.clock));
@@ -316,33 +315,6 @@ impl Process {
             self.supervisor.spawn(Stage::Serving, "certificate watch", watching);
         }
         self.supervisor.spawn(Stage::Serving, "api server", serve::serve_with(api, routes, tls, bounds, stop));
-    }
-}
-
-/// A data directory that somebody else has.
-struct Held {
-    since: Option<Duration>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Held {
-    /// Waits for a moment.
-    ///
-    /// # Errors
-    /// `in_use` when a server has it, or whoever has it keeps it for long.
-    async fn wait_on(&mut self, error: Error, config: &Config) -> Result<()> {
-        let now = self.clock.elapsed();
-        let for_long = self.since.is_some_and(|since| now.saturating_sub(since) >= HELD_PATIENCE);
-        if for_long || wiring::find_server(&config.embedded.data_dir).is_some() {
-            return Err(error);
-        }
-        if self.since.is_none() {
-            self.since = Some(now);
-            let patience_ms = u64::try_from(HELD_PATIENCE.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(error.code = error.code.as_str(), patience_ms, "waiting for the other process: {error}");
-        }
-        self.clock.sleep(HELD_LOOK).await;
-        Ok(())
     }
 }
 
