@@ -69,6 +69,7 @@ impl Asking {
         })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another crate's, and grows")]
     fn fault(&self, fault: &CertificateError) -> Error {
         let Self { endpoint, now, .. } = self;
         let (says, remedy) = match fault {
