@@ -36,12 +36,12 @@ pub(super) async fn audit(lease: &Lease, limit: usize) -> Done<Audit> {
          GROUP BY namespace HAVING sum(kept) <> sum(there) ORDER BY namespace LIMIT $1";
     let mut miscounts = Vec::new();
     for sql in [totals.as_str(), namespaces] {
-        let rows = lease.rows("compare the counts", sql, &[&limit]).await?;
+        let rows = lease.rows_of_all("compare the counts", sql, &[&limit]).await?;
         miscounts.extend(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))));
     }
     let ownerless = "SELECT DISTINCT e.id FROM memory_events e
         WHERE NOT EXISTS (SELECT FROM memories m WHERE m.id = e.id) ORDER BY e.id LIMIT $1";
-    let rows = lease.rows("look for events without a memory", ownerless, &[&limit]).await?;
+    let rows = lease.rows_of_all("look for events without a memory", ownerless, &[&limit]).await?;
     lease.commit("end reading").await?;
     Ok(Audit { miscounts, ownerless: rows.iter().map(|row| MemoryId(row.get(0))).collect() })
 }
@@ -73,5 +73,5 @@ pub(super) async fn recount(lease: &Lease, claim: &Claim) -> Done<()> {
          SELECT namespace, $1, $2, memories, deleted, events FROM ({THERE}) AS there"
     );
     let (log, partition) = (claim.log.as_str(), i64::from(claim.partition));
-    lease.execute("count anew", &sql, &[&log, &partition]).await.map(drop)
+    lease.rows_of_all("count anew", &sql, &[&log, &partition]).await.map(drop)
 }
