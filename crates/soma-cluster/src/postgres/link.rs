@@ -21,6 +21,8 @@ use super::{classify, tls};
 
 /// How long one statement may take; a server that is slower is away.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for a statement that reads every row.
+const WHOLE_TABLES_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// How long to wait for a connection of the pool that is in use.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -159,8 +161,17 @@ impl Lease {
 
     /// Runs one exchange with the server, bounded in time. Cancelling it costs the connection.
     async fn bounded<T>(&self, what: &str, exchange: impl Future<Output = Result<T, PgError>>) -> Result<T, Failure> {
+        self.within(STATEMENT_TIMEOUT, what, exchange).await
+    }
+
+    async fn within<T>(
+        &self,
+        bound: Duration,
+        what: &str,
+        exchange: impl Future<Output = Result<T, PgError>>,
+    ) -> Result<T, Failure> {
         self.busy.fetch_add(1, Ordering::AcqRel);
-        let Ok(answer) = tokio::time::timeout(STATEMENT_TIMEOUT, exchange).await else {
+        let Ok(answer) = tokio::time::timeout(bound, exchange).await else {
             return Err(Failure { error: classify::silent(what), lost: true });
         };
         self.busy.fetch_sub(1, Ordering::AcqRel);
@@ -208,6 +219,16 @@ impl Lease {
             object.execute(&statement, params).await
         };
         self.bounded(what, exchange).await
+    }
+
+    /// Rows of a statement that reads every row of a table: it may take long.
+    pub(super) async fn rows_of_all(&self, what: &str, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {
+        let object = self.object();
+        let exchange = async {
+            let statement = object.prepare_cached(sql).await?;
+            object.query(&statement, params).await
+        };
+        self.within(WHOLE_TABLES_TIMEOUT, what, exchange).await
     }
 
     /// Runs statements without parameters.

@@ -187,8 +187,8 @@ impl Collection {
 }
 
 impl Manifest {
-    fn check(&self, dir: &Path, identity: &Identity) -> Result<()> {
-        let rebuild = format!("remove {}: the next start rebuilds it from the records", dir.display());
+    /// Whether this program can read the layout.
+    fn check_format(&self, dir: &Path) -> Result<()> {
         if self.format > FORMAT {
             return Err(Error::new(
                 Code::FormatTooNew,
@@ -198,7 +198,7 @@ impl Manifest {
                     self.format
                 ),
             )
-            .remedy(format!("start the version that wrote it, or {rebuild}")));
+            .remedy(format!("start the version that wrote it, or {}", rebuild(dir))));
         }
         if self.format < FORMAT {
             return Err(Error::new(
@@ -209,8 +209,13 @@ impl Manifest {
                     self.format
                 ),
             )
-            .remedy(rebuild));
+            .remedy(rebuild(dir)));
         }
+        Ok(())
+    }
+
+    fn check(&self, dir: &Path, identity: &Identity) -> Result<()> {
+        self.check_format(dir)?;
         let filled = Identity {
             name: self.embedder.name.clone(),
             revision: self.embedder.revision.clone(),
@@ -221,7 +226,7 @@ impl Manifest {
                 Code::BadConfig,
                 format!("the vector index in {} was filled by {filled}, and this start uses {identity}", dir.display()),
             )
-            .remedy(format!("start with the embedder that filled it, or {rebuild}")));
+            .remedy(format!("start with the embedder that filled it, or {}", rebuild(dir))));
         }
         Ok(())
     }
@@ -328,10 +333,17 @@ fn lock(dir: &Path) -> Result<File> {
     }
 }
 
-/// Which embedder filled a folder; `None` when nothing relies on it yet.
+/// Which embedder filled a folder that this program can read; `None` when nothing relies on it yet.
 pub(super) fn identity_of(dir: &Path) -> Result<Option<Identity>> {
-    let manifest = read_manifest(dir)?;
-    Ok(manifest.map(|Manifest { embedder: Embedder { name, revision, dims }, .. }| Identity { name, revision, dims }))
+    let Some(manifest) = read_manifest(dir)? else { return Ok(None) };
+    manifest.check_format(dir)?;
+    let Embedder { name, revision, dims } = manifest.embedder;
+    Ok(Some(Identity { name, revision, dims }))
+}
+
+/// What to do with an index that cannot be used.
+fn rebuild(dir: &Path) -> String {
+    format!("remove {}: the next start rebuilds it from the records", dir.display())
 }
 
 fn read_manifest(dir: &Path) -> Result<Option<Manifest>> {
