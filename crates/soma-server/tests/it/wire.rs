@@ -140,7 +140,7 @@ impl Report {
             let advice = row["remedy"].as_str().unwrap_or_default();
             row["state"] == state && measured(row).contains(words) && advice.contains(remedy)
         };
-        assert!(rows.iter().any(|row| fits(row)), "no {state} with {words:?} and {remedy:?} in {rows:?}");
+        assert!(rows.iter().any(fits), "no {state} with {words:?} and {remedy:?} in {rows:?}");
     }
 }
 
