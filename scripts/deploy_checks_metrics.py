@@ -28,7 +28,7 @@ ALERTS = [(rule["alert"], rule["expr"]) for group in RULES["groups"] for rule in
 # The names that the outside depends on.
 CONTRACT = """
 consumer_messages_consumed_total consumer_process_success_total consumer_process_failure_total consumer_processing_latency_seconds
-consumer_lag_messages consumer_end_to_end_latency_seconds consumer_batch_events consumer_retries_total consumer_dead_letters_total
+consumer_lag_messages consumer_lag_seconds consumer_log_retention_seconds consumer_end_to_end_latency_seconds consumer_batch_events consumer_retries_total consumer_dead_letters_total
 consumer_duplicates_total consumer_stale_total consumer_paused consumer_rebalances_total consumer_embeddings_replaced_total
 api_requests_total api_request_latency_seconds soma_build_info
 """.split()

@@ -2,9 +2,9 @@
 
 Only requests that fit the document are touched, and only where it asks for a text that this server has
 made before (a position, a cursor), for what no request has used before (a key; an id together with a
-namespace, because an id belongs to its first namespace), for one of two parameters, or for a filter of a
-size that no schema can say. Requests that break the document reach the server as they were made, a filter
-that is beyond every target excepted.
+namespace, because an id belongs to its first namespace), for one of two parameters, or for a filter whose
+size as a whole no schema can say. Requests that break the document reach the server as they were made, a
+filter that is beyond every target excepted.
 """
 
 import json
@@ -16,17 +16,15 @@ import uuid
 
 import schemathesis
 
-URL = os.environ["SOMA_FUZZ_URL"]
-TOKEN = os.environ["SOMA_API_TOKEN"]
+URL = os.environ["FUZZ_URL"]
+TOKEN = os.environ["FUZZ_TOKEN"]
 WRITES = ("/v1/memories", "/v1/memories/{id}", "/v1/events")
-# Beyond it a filter, percent-encoded, may not fit into the target of a request.
-FILTER_CHARS_MAX = 2000
-# Beyond so many commas a filter may have more conditions and values than the server takes.
-FILTER_COMMAS_MAX = 150
+# As crates/soma-core/src/limits.rs has them.
+FILTER_DEPTH_MAX = 16
+FILTER_TERMS_MAX = 256
 # Beyond it the server's HTTP library answers by itself, without a body.
 TARGET_CHARS_MAX = 20000
 POSITION = re.compile(r"\Ap1[A-Za-z0-9_-]+(,p1[A-Za-z0-9_-]+)*\Z")
-UUID = re.compile(r"\A[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 CURSOR = re.compile(r"\A[noi][0-9a-f]{16}\.(-|[0-9a-f]{16})\.[0-9a-f]{32}\Z")
 
 
@@ -46,22 +44,37 @@ def fits(case):
     return case.meta is None or case.meta.generation.mode.is_positive
 
 
+def size(filter):
+    """How deep a filter nests, and how many conditions and values it has, as the server counts them."""
+    if isinstance(filter, dict) and "field" in filter:
+        values = filter.get("in")
+        extra = max(len(values), 1) - 1 if isinstance(values, list) else 0
+        return 1, len(filter) - 1 + extra
+    inner = filter.get("and") or filter.get("or") or [filter.get("not")] if isinstance(filter, dict) else []
+    sizes = [size(part) for part in inner]
+    return 1 + max((depth for depth, _ in sizes), default=0), sum(terms for _, terms in sizes)
+
+
 def is_large(filter):
-    """Whether a filter is beyond what a schema can say of it."""
+    """Whether a filter that fits the document is larger than a filter may be as a whole."""
+    if isinstance(filter, str):
+        filter = json.loads(filter)
+    depth, terms = size(filter)
+    return depth > FILTER_DEPTH_MAX or terms > FILTER_TERMS_MAX
+
+
+def encoded(filter):
     text = filter if isinstance(filter, str) else json.dumps(filter)
-    return len(text) > FILTER_CHARS_MAX or text.count(",") > FILTER_COMMAS_MAX
+    return len(urllib.parse.quote(text))
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if fits(case):
         fresh(case)
-    elif isinstance(case.query, dict) and "filter" in case.query:
-        filter = case.query["filter"]
-        text = filter if isinstance(filter, str) else json.dumps(filter)
-        if len(urllib.parse.quote(text)) > TARGET_CHARS_MAX:
-            # As wrong as before, and short.
-            case.query["filter"] = "["
+    elif isinstance(case.query, dict) and "filter" in case.query and encoded(case.query["filter"]) > TARGET_CHARS_MAX:
+        # As wrong as before, and short.
+        case.query["filter"] = "["
     owned(case)
     if isinstance(case.query, dict):
         if is_position(case.query.get("after")):
@@ -86,17 +99,26 @@ def owned(case):
     """An id belongs to the namespace of its first event: one that is named with a namespace must be new."""
     query = case.query if isinstance(case.query, dict) else {}
     parameters = case.path_parameters if isinstance(case.path_parameters, dict) else {}
-    if "namespace" in query and UUID.match(str(parameters.get("id", ""))):
+    if "namespace" in query and "id" in parameters and (fits(case) or is_uuid(parameters["id"])):
         parameters["id"] = str(uuid.uuid4())
+
+
+def is_uuid(value):
+    try:
+        return bool(uuid.UUID(str(value)))
+    except ValueError:
+        return False
 
 
 def fresh(case):
     """What depends on requests before this one, or on another parameter."""
     query = case.query if isinstance(case.query, dict) else {}
-    if is_large(query.get("filter", "")):
+    filter = query.get("filter")
+    if filter is not None and (is_large(filter) or encoded(filter) > TARGET_CHARS_MAX):
         del case.query["filter"]
-    if isinstance(case.body, dict) and is_large(case.body.get("filter", "")):
-        del case.body["filter"]
+    if isinstance(case.body, dict) and case.path == "/v1/recall" and case.body.get("filter") is not None:
+        if is_large(case.body["filter"]):
+            del case.body["filter"]
     if case.path.endswith("/history"):
         # A cursor is that of one memory.
         query.pop("cursor", None)

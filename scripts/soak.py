@@ -11,15 +11,18 @@ import base64
 import json
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 from confluent_kafka import Producer
 
-from soak_world import START_SECONDS, Cluster, Writers, until
+from soak_world import START_SECONDS, Cluster, Pulses, Writers, until
 
 CONSUMERS = 3
 WRITERS = 6
+# How soon the successor of a consumer that stopped in the middle of a batch goes on.
+SUCCESSOR_SECONDS = 30
 
 
 def faults(cluster, outage, chance):
@@ -150,6 +153,40 @@ def check(cluster, writers, poison):
     return report
 
 
+def stopped_in_a_batch(cluster):
+    """A consumer stops between staging and commit, with rows and threads locked: its successor goes on all the same, and
+    when the consumer continues it is refused. Answers with the seconds that the successor took."""
+    staged = (
+        "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'soma-consumer-%' "
+        "AND state = 'idle in transaction' AND backend_xid IS NOT NULL"
+    )
+    until("every consumer has started", START_SECONDS, lambda: all(map(cluster.started, cluster.consumers)))
+    own = [cluster.owned(number) for number in range(CONSUMERS)]
+    # Whoever has staged a batch waits for the index until its deadline; meanwhile it can be stopped there.
+    cluster.qdrant.signal(signal.SIGSTOP)
+    try:
+        names = until("a batch is staged", START_SECONDS, lambda: [name for (name,) in cluster.sql(staged)])
+        number = next(number for number in range(CONSUMERS) if f"soma-consumer-{number}" in names and own[number])
+        consumer = cluster.consumers[number]
+        consumer.signal(signal.SIGSTOP)
+        stopped, start = cluster.positions(), time.monotonic()
+        assert [f"soma-consumer-{number}"] in cluster.sql(staged), "it was stopped behind its commit"
+    finally:
+        cluster.qdrant.signal(signal.SIGCONT)
+    # The server itself would wait for ever: what bounds it is what we ask for in each transaction.
+    [[setting]] = cluster.sql("SHOW idle_in_transaction_session_timeout")
+    assert setting == "0", f"this server ends idle transactions by itself after {setting}, which proves nothing of ours"
+
+    def goes_on():
+        return all(tuple(cluster.positions()[of]) > stopped[of] and cluster.positions()[of][1] > stopped[of][1] for of in own[number])
+
+    until(f"the successor of {sorted(own[number])} goes on", SUCCESSOR_SECONDS, goes_on)
+    seconds = time.monotonic() - start
+    consumer.signal(signal.SIGCONT)
+    until("the consumer that was stopped works again", START_SECONDS, lambda: cluster.started(consumer))
+    return seconds
+
+
 def main():
     options = argparse.ArgumentParser()
     for name in ["soma", "stand_in", "services", "folder"]:
@@ -169,6 +206,8 @@ def main():
         for round_number in range(options.rounds):
             poison = poison if round_number else Poison(cluster, options.corpus)
             writers = writers if round_number else Writers(cluster, WRITERS, options.seed)
+            pulses = pulses if round_number else Pulses(cluster)
+            successors = successors if round_number else []
             for name, deed in faults(cluster, options.outage, chance):
                 before = sum(writers.acknowledged)
                 poison.send("memory.events")
@@ -176,6 +215,11 @@ def main():
                 until(f"writes go on after: {name}", START_SECONDS, lambda: sum(writers.acknowledged) > before + WRITERS)
                 print(f"  {name}: {sum(writers.acknowledged) - before} writes acknowledged meanwhile", flush=True)
                 passed += 1
+            successors.append(stopped_in_a_batch(cluster))
+            print(f"  a consumer stops between staging and commit: its successor went on after {successors[-1]:.1f} s", flush=True)
+            passed += 1
+        pulses.end()
+        passed += 1
         writers.end(120)
         assert not poison.failed, poison.failed[:3]
         cluster.ready()
@@ -186,6 +230,12 @@ def main():
         print(f"acknowledged {sum(writers.acknowledged)}; {counts}", flush=True)
         lost_log(cluster)
         passed += 1
+        print(f"the longest that a loop stood still, pauses of its process included: {pulses.longest}", flush=True)
+        print(
+            f"successors of a consumer that was stopped in a batch went on after {max(successors):.1f} s at most, "
+            f"of {SUCCESSOR_SECONDS} s",
+            flush=True,
+        )
         print(f"{passed} passed, 0 failed", flush=True)
     except BaseException:
         for process in [cluster.api, *cluster.consumers, cluster.qdrant]:
@@ -212,7 +262,20 @@ def lost_log(cluster):
         one.text() for one in cluster.consumers if one.process.poll() is not None
     )
     assert "soma log renew" in said, said[-2000:]
-    print("  a broker without its data: consumers halt and name the remedy", flush=True)
+    # What the operator does: the log is taken as it is, from its beginning, and nothing of it is passed over.
+    done = subprocess.run(
+        [cluster.soma, "log", "renew", "--json", "--no-env-file"], env=cluster.environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and json.loads(done.stdout)["generation"] == 2, done.stdout + done.stderr
+    for process in [cluster.api, *cluster.consumers]:
+        process.again()
+    cluster.ready()
+    for number in range(20):
+        body = {"namespace": "renewed", "payload": {"text": f"after the loss {number}"}}
+        status, answer = cluster.call("POST", "/v1/memories?wait=stored&wait_ms=30000", body, timeout=60)
+        assert status == 201, answer
+    cluster.caught_up(60)
+    print("  a broker without its data: consumers halt and name the remedy, and go on when the log is renewed", flush=True)
 
 
 if __name__ == "__main__":

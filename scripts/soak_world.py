@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -120,13 +121,47 @@ class Cluster:
             "QDRANT_URL": f"http://127.0.0.1:{self.qdrant_port}",
             "SOMA_API_PORT": str(self.api_port),
             "SOMA_LOG_FORMAT": "json",
+            "SOMA_LOG": os.environ.get("SOMA_LOG", "info"),
         }
         self.url = f"http://127.0.0.1:{self.api_port}"
         self.api = self.role("api", {}, "api.log")
         self.consumers = [
-            self.role("consumer", {"CONSUMER_METRICS_PORT": str(port)}, f"consumer-{number}.log")
+            self.role("consumer", self.own(number, port), f"consumer-{number}.log")
             for number, port in enumerate(self.metrics_ports)
         ]
+
+    def own(self, number, port):
+        """What each consumer has for itself: its port, and the name of its sessions in PostgreSQL."""
+        url = self.environment["POSTGRES_URL"]
+        url += ("&" if "?" in url else "?") + f"application_name=soma-consumer-{number}"
+        return {"CONSUMER_METRICS_PORT": str(port), "POSTGRES_URL": url}
+
+    def sql(self, statement):
+        """Rows of a statement, each a list of texts."""
+        command = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--field-separator", "|", "--command", statement]
+        done = subprocess.run([*command, self.environment["POSTGRES_URL"]], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return [line.split("|") for line in done.stdout.splitlines() if line]
+
+    def positions(self):
+        """How far each partition is projected, and how often it was taken: by its number."""
+        rows = self.sql("SELECT partition, next, epoch FROM positions WHERE projector = 'memory'")
+        return {int(partition): (int(next), int(epoch)) for partition, next, epoch in rows}
+
+    def owned(self, number):
+        """The partitions that a consumer works on."""
+        text = self.ask(number, "/metrics")[1]
+        return {int(partition) for partition in re.findall(r'^consumer_lag_messages\{.*partition="(\d+)"', text, re.M)}
+
+    def ask(self, number, path):
+        """Status and text of a page of a consumer's own port; 0 when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_ports[number]}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
 
     def role(self, name, more, log):
         return Process([self.soma, name, "--no-env-file"], {**self.environment, **more}, self.folder / log)
@@ -165,21 +200,7 @@ class Cluster:
 
     def started(self, consumer):
         """Whether a consumer has all that it needs and does its work; its start cannot be called off in order."""
-        port = self.metrics_ports[self.consumers.index(consumer)]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
-
-    def metric(self, number, name):
-        """The sum of a metric's series of one consumer; none when it does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_ports[number]}/metrics", timeout=5) as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
-            return None
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        return self.ask(self.consumers.index(consumer), "/readyz")[0] == 200
 
     def close(self):
         for process in [self.api, *self.consumers, self.qdrant]:
@@ -187,6 +208,35 @@ class Cluster:
                 process.signal(signal.SIGCONT)
                 process.kill()
         self.services.run("down")
+
+
+class Pulses:
+    """Asks every consumer all the time whether its loops move."""
+
+    def __init__(self, cluster):
+        self.cluster, self.red, self.longest, self.answers = cluster, [], {}, 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stop.wait(1):
+            for number in range(len(self.cluster.consumers)):
+                status, text = self.cluster.ask(number, "/livez")
+                if status == 0:
+                    continue
+                self.answers += 1
+                if status != 200:
+                    self.red.append((number, status, text))
+                for name, seconds in json.loads(text)["still_seconds"].items():
+                    name = re.sub(r"\d+", "N", name)
+                    self.longest[name] = max(self.longest.get(name, 0), seconds)
+
+    def end(self):
+        self.stop.set()
+        self.thread.join()
+        assert not self.red, f"an outage turned a consumer's liveness red: {self.red[:3]}"
+        assert self.answers, "no consumer was ever asked"
 
 
 class Writers:

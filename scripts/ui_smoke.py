@@ -128,7 +128,7 @@ def recall_shows_why_each_hit_is_one(world):
 def the_marked_words_are_those_that_the_server_shares(world):
     """Every shared word is in what the memory says, cut by the page's own rules, or beside its text."""
     page = world.open(f"#/recall?ns={NAMESPACE}")
-    wrong, seen = [], 0
+    wrong, seen, lent = [], 0, 0
     for question in world.questions():
         body = {"namespace": NAMESPACE, "query": question, "explain": True, "top_k": 20}
         for hit in world.api("POST", "/v1/recall", body)["hits"]:
@@ -141,9 +141,11 @@ def the_marked_words_are_those_that_the_server_shares(world):
             rest = set(terms) - set(found) - world.day_stems(payload["occurred_at"])
             wrong += [(term, text) for term in rest]
             seen += len(terms)
-    # Hits that are found by the words of their neighbours alone share none of their own.
-    assert seen > 300 and not wrong, (seen, wrong[:10])
-    print(f"    {seen} shared words")
+            # What brought a hit here is in it or in a turn around it.
+            assert terms or hit["explain"]["context"] or not hit["explain"]["bm25"], hit
+            lent += len(hit["explain"]["context"])
+    assert seen > 300 and lent > 100 and not wrong, (seen, lent, wrong[:10])
+    print(f"    {seen} shared words, {lent} of turns nearby")
 
 
 def markup_in_a_memory_is_text(world):

@@ -31,7 +31,7 @@ def test_every_request_and_answer_is_as_the_document_says(soma: Soma) -> None:
         memory.update(made, "the lamp is in the hall", metadata={"n": 2})
         memory.history(made)
         memory.delete(made)
-        memory.delete_all(agent_id="scout")
+        memory.delete_all(agent_id="scout", wait_stored=True)
         written = memory.remember({"a": [1, None]}, coordinate=[0.5, 1], importance=1, wait_stored=True)
         memory.remember_many([{"payload": 1, "coordinate": "1,2"}, {"payload": "x", "model_revision": "m"}])
         memory.recall("a", explain=True, mode="lexical", filter={"field": "payload.a", "exists": True})
@@ -39,7 +39,7 @@ def test_every_request_and_answer_is_as_the_document_says(soma: Soma) -> None:
         memory.record(written.id)
         list(memory.iter_records(order="importance"))
         list(memory.iter_namespaces(memory.namespace))
-        memory.forget(written.id, namespace=memory.namespace)
+        memory.forget(written.id, namespace=memory.namespace, wait_stored=True)
         with pytest.raises(errors.NotFound):
             memory.record(str(uuid.uuid4()))
     assert ledger.seen == OF_THE_CLIENT

@@ -5,6 +5,7 @@
 //! - [`Log`] appends by an idempotent producer and reads by consumers of its own, at offsets that the caller names.
 //! - [`Letters`] keeps dead letters in a topic of their own.
 //! - [`group`] is a member of the consumer group: it says who projects which partition, and fetches nothing.
+//! - [`bare`] is the broker alone, for benchmarks.
 //! - [`topics`] makes and compares topics, [`facts`] tells how a cluster is, [`diagnose`] why it cannot be reached,
 //!   [`rights`] what our user may not do there.
 //!
@@ -14,6 +15,7 @@
 //! - Every record of ours is keyed and partitioned as Java's client does it.
 //! - Nothing waits without a bound, and no hook of the client ever waits.
 
+pub mod bare;
 mod classify;
 mod client;
 mod context;

@@ -5,3 +5,4 @@ pub mod postgres;
 pub mod qdrant;
 pub mod reach;
 pub mod registry;
+mod tls;

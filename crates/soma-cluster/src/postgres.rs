@@ -18,8 +18,10 @@
 //! again: it says by a code what happened ([`classify`]), and the projector decides.
 
 mod apply;
+pub mod bare;
 mod classify;
 mod columns;
+mod count;
 mod facts;
 mod generations;
 mod link;

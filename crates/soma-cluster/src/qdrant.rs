@@ -12,8 +12,9 @@
 //! - The collection says which embedder filled it; another one is refused.
 //!
 //! It does not make anything durable itself: the server flushes on its own, which is why `indexed`
-//! trails ([`VectorIndex::durability_lag`]). It never deletes a collection.
+//! trails ([`VectorIndex::durability_lag`]). It never deletes a collection; [`bare`] removes those of a benchmark.
 
+pub mod bare;
 mod classify;
 mod collection;
 mod filter;

@@ -210,6 +210,7 @@ fn shake(
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library speaks no other version")]
 fn version(version: rustls::ProtocolVersion) -> Option<&'static str> {
     let known = [(rustls::ProtocolVersion::TLSv1_2, "TLS 1.2"), (rustls::ProtocolVersion::TLSv1_3, "TLS 1.3")];
     known.into_iter().find(|(known, _)| *known == version).map(|(_, name)| name)

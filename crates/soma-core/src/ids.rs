@@ -96,7 +96,8 @@ impl MemoryId {
     }
 }
 
-fn any_spelling(text: &str) -> Option<Uuid> {
+/// A UUID in any usual spelling.
+pub(crate) fn any_spelling(text: &str) -> Option<Uuid> {
     const URN: &str = "urn:uuid:";
     match text.get(..URN.len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case(URN) => hyphenated(&text[URN.len()..]),
@@ -179,6 +180,14 @@ impl LogId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether an operator has begun it anew (`<cluster id>/<topic>#2` and so on), and so accepted what the
+    /// topic had lost by then.
+    #[must_use]
+    pub fn is_renewed(&self) -> bool {
+        let generation = self.0.rsplit_once('#').and_then(|(_, number)| number.parse::<u64>().ok());
+        generation.is_some_and(|generation| generation > 1)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod log;
 pub mod memory;
 pub mod point;
 pub mod projector;
+pub mod pulse;
 pub mod recall;
 pub mod redrive;
 pub mod store;

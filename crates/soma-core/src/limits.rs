@@ -36,14 +36,21 @@ pub const TOP_K_MAX: usize = 1_000;
 pub const TOP_K_DEFAULT: usize = 10;
 /// The longest target (path and query) of a request, in bytes.
 pub const TARGET_BYTES_MAX: usize = 32 << 10;
-/// The longest query text, in bytes.
-pub const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The longest query text, in Unicode scalar values.
+pub const QUERY_CHARS_MAX: usize = 64 << 10;
 /// The most different words of a question that count.
 pub const QUESTION_WORDS_MAX: usize = 256;
 /// The most namespaces whose own counts say how rare a question's words are.
 pub const COUNTED_NAMESPACES_MAX: usize = 16;
 /// The most words, each in each of these namespaces, that an index is asked about at once.
 pub const COUNTED_TERMS_MAX: usize = 512;
+/// The most namespaces that one recall names.
+pub const RECALL_NAMESPACES_MAX: usize = 1_000;
+/// About how many terms a recall over a prefix asks for altogether; over more namespaces a question counts
+/// fewer words, but never less than [`QUESTION_WORDS_MIN`].
+pub const RECALL_TERMS_MAX: usize = 1 << 17;
+/// The words of a question that count over however many namespaces.
+pub const QUESTION_WORDS_MIN: usize = 16;
 /// The most terms of one search by words.
 pub const SEARCH_TERMS_MAX: usize = 16 << 10;
 /// The most actors whose names a question is asked without.

@@ -16,6 +16,8 @@
 //! - A batch that touches threads holds them locked from before its `rev` is drawn until it commits, and
 //!   rewrites every point that its changes reach, under that `rev` ([`crate::context`]).
 //! - A dead letter is durable before the position passes its record.
+//! - After the log could not be read, it must still hold the event before the position, or the projector
+//!   halts: it may have been made anew meanwhile.
 //! - A failed step has rolled back before any waiting begins; nothing of an outage becomes a dead letter.
 //! - A backlog is read and embedded one batch ahead; what was made ahead is dropped on any failure.
 //! - What an event means is decided by [`crate::fold`] alone; whether to retry, by [`verdict`] alone.
@@ -45,12 +47,12 @@ use crate::ids::{Offset, Partition};
 use crate::index::VectorIndex;
 use crate::limits;
 use crate::log::{DeadLetters, EventLog, ReadLimit};
-use crate::store::{Claim, MemoryStore, ProjectorName};
+use crate::pulse;
+use crate::store::{Claim, LastEvent, MemoryStore, ProjectorName};
 
-use ahead::Ahead;
+use ahead::{Ahead, Batch};
 use durable::Trail;
 use observe::{Component, Observer};
-use points::Embedded;
 use vectors::Vectors;
 use verdict::Verdict;
 
@@ -157,6 +159,10 @@ impl Failure {
 pub(crate) struct Session {
     pub(crate) claim: Claim,
     pub(crate) next: Offset,
+    /// The event just before `next`, by which the log is known again.
+    pub(crate) last: Option<LastEvent>,
+    /// The log could not be read: it may be another one by now.
+    doubtful: bool,
     /// Whether something was written to the index since the last flush.
     pub(crate) dirty: bool,
     pub(crate) flushed_at: Duration,
@@ -239,7 +245,8 @@ impl Worker {
         }
     }
 
-    /// Steps until `stop`, then finishes the step in hand and makes the index durable.
+    /// Steps until `stop`, then finishes the step in hand and makes the index durable. While it waits, for
+    /// records or for what is away, it wakes every now and then, so that its pulse goes on.
     ///
     /// # Errors
     /// What halted it; an operator has to decide.
@@ -313,32 +320,42 @@ impl Worker {
 
     async fn project(&mut self) -> Result<Step, Failure> {
         let Some(session) = &mut self.session else { return Ok(Step::Idle) };
+        if session.doubtful {
+            if !takeover::is_the_same(&self.projector, session).await? {
+                // Perhaps this side is wrong, about a commit that was answered with an error: the claim knows.
+                return self.claim().await;
+            }
+            session.doubtful = false;
+        }
         let limit = ReadLimit { records: self.batch_records, bytes: self.projector.options.batch.bytes };
-        let (records, embedded) = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {
+        let mut batch = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {
             Some(batch) => batch,
             None => {
                 let records = self.projector.log.read(self.partition, session.next, limit).await;
-                (records.map_err(Failure::of(Component::Log))?, Embedded::default())
+                Batch::of(records.map_err(Failure::of(Component::Log))?)
             }
         };
-        let Some(last) = records.last() else { return Ok(Step::Idle) };
-        self.projector.observer.consumed(self.partition, records.len());
+        let records = batch.records.len();
+        let Some(last) = batch.records.last() else { return Ok(Step::Idle) };
+        self.projector.observer.consumed(self.partition, records);
         let next = last.place.offset + 1;
         let prepare = async {
-            if records.len() < limit.records {
+            if records < limit.records {
                 None
             } else {
                 Ahead::prepare(&self.projector, self.partition, next, limit).await
             }
         };
-        match batch::apply(&self.projector, session, &records, embedded, prepare).await {
+        match batch::apply(&self.projector, session, &mut batch, prepare).await {
             Ok(ahead) => {
                 self.ahead = ahead;
                 let most = self.projector.options.batch.records;
                 self.batch_records = (self.batch_records * 2).min(most);
-                Ok(Step::Projected { records: records.len() })
+                Ok(Step::Projected { records })
             }
-            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => self.isolate(failure, &records).await,
+            Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => {
+                self.isolate(failure, &batch.records).await
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -361,6 +378,9 @@ impl Worker {
         match verdict::of(&error) {
             Verdict::Retry => {
                 self.failures = self.failures.saturating_add(1);
+                if let (Component::Log, Some(session)) = (component, &mut self.session) {
+                    session.doubtful = true;
+                }
                 if self.paused.is_none() {
                     self.paused = Some(component);
                     self.projector.observer.paused(component, true);
@@ -395,25 +415,43 @@ impl Worker {
         full - full.mul_f64(f64::from(byte) / 512.0)
     }
 
-    async fn wait_for_records(&self, stop: &CancellationToken) {
+    async fn wait_for_records(&mut self, stop: &CancellationToken) {
         let Some(session) = &self.session else { return };
         let clock = &self.projector.clock;
         let until_flush = self.until_flush(session);
-        tokio::select! {
-            () = stop.cancelled() => {}
-            waited = self.projector.log.wait(self.partition, session.next) => {
-                if waited.is_err() {
-                    clock.sleep(self.projector.options.backoff_min).await;
+        let records = async {
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                waited = self.projector.log.wait(self.partition, session.next) => {
+                    if waited.is_err() {
+                        clock.sleep(self.projector.options.backoff_min).await;
+                    }
+                    waited
                 }
+                () = clock.sleep(until_flush), if until_flush < Duration::MAX => Ok(()),
             }
-            () = clock.sleep(until_flush), if until_flush < Duration::MAX => {}
+        };
+        let waited = pulse::waiting(&**clock, records).await;
+        if let (Err(_), Some(session)) = (waited, &mut self.session) {
+            session.doubtful = true;
         }
     }
 
     async fn pause(&self, stop: &CancellationToken, wait: Duration) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.projector.clock.sleep(wait) => {}
-        }
+        let clock = &*self.projector.clock;
+        let pause = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = clock.sleep(wait) => {}
+            }
+        };
+        pulse::waiting(clock, pause).await;
+    }
+}
+
+/// A worker that goes, perhaps in the middle of a step, waits for nothing any more.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.resume();
     }
 }

@@ -17,7 +17,9 @@ pub mod rank;
 mod rarity;
 mod rerank;
 mod search;
+mod why;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -65,7 +67,7 @@ impl Scope {
     /// The namespaces that it covers, each by name.
     pub(crate) async fn names(&self, engine: &Engine) -> Result<Vec<Namespace>> {
         let prefix = match self {
-            Self::Namespaces(names) => return Ok(names.clone()),
+            Self::Namespaces(names) => return Ok(names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect()),
             Self::Prefix(prefix) => prefix,
         };
         let mut names: Vec<Namespace> = Vec::new();
@@ -121,8 +123,10 @@ pub struct Explain {
     pub cosine: Option<f64>,
     /// The named summands of the score, in the order in which they were added; they sum to `score`.
     pub parts: Vec<(&'static str, f64)>,
-    /// The query's words that the memory shares, as they were indexed.
+    /// The query's words that the memory shares, as they were indexed, in the query's order.
     pub terms: Vec<String>,
+    /// Further words of the query, which turns around it hold and lend to it ([`crate::context`]).
+    pub context: Vec<String>,
 }
 
 /// One memory that answers.

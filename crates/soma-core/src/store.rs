@@ -169,11 +169,45 @@ pub trait Staging: Send {
     /// `store_rejected` when a row is refused as such; `unavailable`, `storage_full`, `corrupt`.
     async fn stage(&mut self, changes: &[Change]) -> Result<u64>;
 
+    /// Removes all that is kept of these memories, rows and histories, and these events, whose ever they
+    /// are; the counts follow. For mending only: what stands in the log is staged again in the same
+    /// transaction, as of memories that were never known.
+    ///
+    /// # Errors
+    /// `unavailable`, `storage_full`, `corrupt`.
+    async fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<()>;
+
+    /// Counts anew from the rows ([`Reading::counts`], [`Reading::namespaces`]); reads all of them.
+    ///
+    /// # Errors
+    /// `unavailable`, `storage_full`.
+    async fn recount(&mut self) -> Result<()>;
+
     /// Commits changes and position together.
     ///
     /// # Errors
     /// `fenced` when the claim's epoch has passed; `unavailable`, `storage_full`, `corrupt`.
     async fn commit(self: Box<Self>, advance: Advance) -> Result<()>;
+}
+
+/// A record transaction beside the owner of a partition, for mending what was damaged.
+pub struct Mending {
+    /// The transaction.
+    pub staging: Box<dyn Staging>,
+    /// Where the position stands.
+    pub next: Offset,
+    /// Its witness.
+    pub last: Option<LastEvent>,
+}
+
+impl Mending {
+    /// Commits, and leaves the position where it is.
+    ///
+    /// # Errors
+    /// As [`Staging::commit`].
+    pub async fn commit(self, now: Timestamp) -> Result<()> {
+        self.staging.commit(Advance { next: self.next, last: self.last, now }).await
+    }
 }
 
 /// The projector's side of the record store.
@@ -198,6 +232,15 @@ pub trait Projecting: Send + Sync {
     /// # Errors
     /// `fenced`, `unavailable`, `corrupt`.
     async fn begin(&self, claim: &Claim) -> Result<Box<dyn Staging>>;
+
+    /// Opens a record transaction under the claim that stands, without taking the partition from its
+    /// owner: the owner's transactions and this one wait for each other, and the owner goes on afterwards
+    /// as if nothing had been. A takeover waits for it or ends it.
+    ///
+    /// # Errors
+    /// `unavailable`, also when nobody has claimed the partition yet; `fenced` when a takeover ends it;
+    /// `corrupt`.
+    async fn mend(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> Result<Mending>;
 
     /// Records that the index is durable below `indexed`.
     ///
@@ -271,6 +314,15 @@ pub struct Counts {
     pub events: u64,
     /// Namespaces with at least one memory.
     pub namespaces: u64,
+}
+
+/// Whether a store counts what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// What is counted wrongly: what it is, how many are kept as its count, and how many there are.
+    pub miscounts: Vec<(String, i64, i64)>,
+    /// Memories of which there are events and no row, in order.
+    pub ownerless: Vec<MemoryId>,
 }
 
 /// One event in the history of a memory, without what it set.
@@ -363,6 +415,13 @@ pub trait Reading: Send + Sync {
     /// # Errors
     /// `unavailable`, `corrupt`.
     async fn counts(&self) -> Result<Counts>;
+
+    /// Compares the counts with the rows, and looks for events without a memory: at most `limit` of each.
+    /// All of one moment; reads everything.
+    ///
+    /// # Errors
+    /// `unavailable`, `corrupt`.
+    async fn audit(&self, limit: usize) -> Result<Audit>;
 
     /// The event of that id, if it took part in a fold.
     ///

@@ -8,12 +8,17 @@
 //! twice are found in passes of their own. Records and points are compared with each other in one
 //! merge by id.
 //!
-//! It shares only the decoder and the definition [`crate::fold::from_scratch`] with the projector, so
+//! A repair makes the stores what the log says: counts and records first ([`mend`]), in transactions beside
+//! the projector's, then points, from the records. What it cannot put right it names, with what to do.
+//!
+//! Finding out shares only the decoder and the definition [`crate::fold::from_scratch`] with the projector, so
 //! that an error of the projector cannot hide itself.
 
+mod counts;
 mod index;
 mod letters;
 mod log;
+mod mend;
 mod records;
 mod repair;
 mod report;
@@ -21,7 +26,7 @@ mod report;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::ids::Position;
 
 pub use report::{Finding, Part, Report, What};
@@ -40,7 +45,7 @@ const FINDINGS_MAX: usize = 1_000;
 pub struct Options {
     /// How long the projector may take to reach the end of the log at the start.
     pub wait: Duration,
-    /// What to do about the index.
+    /// What to do about what is found.
     pub repair: Repair,
     /// Events folded in one pass, about.
     pub events_per_pass: u64,
@@ -55,10 +60,10 @@ impl Options {
         Self { wait, repair: Repair::Nothing, events_per_pass: EVENTS_PER_PASS, ids_per_pass: IDS_PER_PASS }
     }
 
-    /// The same verification, with points that are missing, wrong or left over put right.
+    /// The same verification, with records, histories, counts and points put right.
     #[must_use]
     pub const fn repairing(self) -> Self {
-        Self { repair: Repair::Index, ..self }
+        Self { repair: Repair::Stores, ..self }
     }
 }
 
@@ -67,8 +72,8 @@ impl Options {
 pub enum Repair {
     /// Nothing.
     Nothing,
-    /// Points, from their records. Records are only ever written by projecting the log.
-    Index,
+    /// Both stores: records from the log, then points from the records.
+    Stores,
 }
 
 /// Verifies both stores and the dead letters against the log.
@@ -86,6 +91,8 @@ pub async fn verify(engine: &Engine, options: Options) -> Result<Report> {
         engine.wait(&end, options.wait).await?;
     }
     let mut report = Report::new(end);
+    let repairs = options.repair == Repair::Stores;
+    counts::compare(engine, repairs, &mut report).await?;
     let kept = letters::Kept::read(engine, &range).await?;
     let repeats = log::repeats(engine, &range, &kept, options.ids_per_pass).await?;
     let mut expected_letters = letters::Expected::default();
@@ -97,15 +104,28 @@ pub async fn verify(engine: &Engine, options: Options) -> Result<Report> {
         records::compare(engine, part, folded, &mut report).await?;
     }
     letters::compare(&expected_letters, &kept, &mut report);
-    index::compare(engine, &mut report).await?;
-    let named = log::named_since(engine, &range).await?;
-    report.leave_out(&named);
-    if !named.is_empty() {
+    let mut tail = log::Tail::of(&range);
+    if repairs {
+        tail.follow(engine).await?;
+        report.leave_out(&tail.named);
+        letters::advise(&mut report);
+        mend::records(engine, &read, &mut tail, &mut report).await?;
+    }
+    match index::compare(engine, &mut report).await {
+        Err(error) if error.code == Code::Corrupt && !repairs && !report.findings.is_empty() => {
+            let detail = format!("not compared, because damaged records stand in the way: {error}");
+            report.add(Finding::new(Part::Index, What::Different, detail));
+        }
+        compared => compared?,
+    }
+    tail.follow(engine).await?;
+    report.leave_out(&tail.named);
+    if !tail.named.is_empty() {
         index::look_again(engine, &mut report).await?;
     }
-    if options.repair == Repair::Index {
+    if repairs {
         repair::index(engine, &mut report).await?;
     }
-    report.findings.truncate(FINDINGS_MAX);
+    report.close(FINDINGS_MAX);
     Ok(report)
 }

@@ -9,6 +9,7 @@
 //! - Every record carries a checksum over all of it, verified whenever it is read.
 //! - What was acknowledged is noted outside of the file (`tip`): a journal that lost its end is
 //!   refused when it is opened, not continued.
+//! - Nothing is acknowledged once the file is not under its name any more (`files`).
 //! - An event id is held once. Key and event id of a record never change; its content does once, when
 //!   it is erased.
 //!
@@ -17,6 +18,7 @@
 
 mod beside;
 mod erase;
+mod files;
 mod insert;
 mod letters;
 mod read;
@@ -48,6 +50,7 @@ pub use read::Checked;
 
 use crate::directory::DataDir;
 use crate::sqlite::{Database, Readers};
+use files::Files;
 use read::Source;
 use tip::{Tip, TipFile};
 use writer::{Append, Counters, Request, Writer};
@@ -84,6 +87,7 @@ pub struct Journal {
     room: Arc<Semaphore>,
     published: watch::Receiver<Offset>,
     counters: Arc<Counters>,
+    files: Arc<Files>,
     writer: Option<JoinHandle<()>>,
     closing: AtomicBool,
     /// Held so that the lock outlives the writer.
@@ -114,6 +118,7 @@ impl Journal {
         let mut tip_file = TipFile::open(&tip_path(&path))?;
         tip_file.note(&tip);
 
+        let files = Arc::new(Files::of(&path)?);
         let counters = Arc::new(Counters::default());
         writer::watch_wal(&database, &mut connection, &counters)?;
         let (published, receiver) = watch::channel(next);
@@ -129,6 +134,7 @@ impl Journal {
             tip_file,
             published,
             counters: Arc::clone(&counters),
+            files: Arc::clone(&files),
             checkpointed: 0,
             scrub_since,
         };
@@ -142,6 +148,7 @@ impl Journal {
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             published: receiver,
             counters,
+            files,
             writer: Some(thread),
             closing: AtomicBool::new(false),
             _directory: directory.clone(),
@@ -267,6 +274,7 @@ impl EventLog for Journal {
     }
 
     async fn bounds(&self) -> Result<Vec<Bounds>> {
+        self.files.check()?;
         Ok(vec![Bounds { partition: PARTITION, first: 0, next: *self.published.borrow() }])
     }
 

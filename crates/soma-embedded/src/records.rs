@@ -18,6 +18,7 @@
 
 mod apply;
 mod beside;
+mod count;
 mod list;
 mod load;
 mod narrow;

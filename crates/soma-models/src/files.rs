@@ -49,3 +49,17 @@ pub(crate) fn tokenizer(folder: &Path) -> Result<(Tokenizer, PathBuf)> {
     tokenizer.with_truncation(None).map_err(|error| unusable(&path, error))?;
     Ok((tokenizer, path))
 }
+
+/// The words of a folder's tokenizer that it does not cut: three ASCII letters and more, in their order.
+/// For measuring: they read as text does.
+///
+/// # Errors
+/// `bad_config`, naming the file.
+pub fn known_words(folder: &Path) -> Result<Vec<String>> {
+    let (tokenizer, _) = tokenizer(folder)?;
+    let is_word = |word: &String| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    // Some vocabularies mark the beginning of a word, others its continuation.
+    let known = tokenizer.get_vocab(false).into_keys();
+    let words = known.map(|word| word.trim_start_matches(['\u{2581}', '\u{120}']).to_owned()).filter(is_word);
+    Ok(words.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+}

@@ -12,5 +12,7 @@ mod text;
 mod unit;
 pub mod word_vectors;
 
+pub use files::known_words;
+
 #[cfg(test)]
 mod testing;

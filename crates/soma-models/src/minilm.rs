@@ -2,23 +2,28 @@
 //!
 //! A folder holds `model.safetensors`, `tokenizer.json` and `config.json`. One batch is computed at a
 //! time, by the threads of the machine's cores, so that questions wait for one small batch at most and
-//! the stores keep some of the machine. Vectors depend on the batch they are made in by rounding alone.
+//! the stores keep some of the machine. Questions that wait together are computed together, which takes
+//! little longer than one of them. Vectors depend on the batch they are made in by rounding alone.
+
+mod encoder;
+mod gelu;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, Config};
+use candle_transformers::models::bert::Config;
 use serde_json::Value;
 use soma_core::embed::{Embedder, Identity};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 use tokenizers::{Tokenizer, TruncationParams};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{files, text, unit};
+use encoder::Encoder;
 
 /// The weights of the model.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -33,16 +38,26 @@ const TOKENS_MAX: usize = 256;
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Texts computed at once.
 const BATCH: usize = 16;
+/// Bytes of a question that is not worth telling from a shorter one.
+const SHORT_BYTES: usize = 128;
 
 /// The model in memory.
 pub struct MiniLm {
     identity: Identity,
     model: Arc<Model>,
     turns: Arc<Semaphore>,
+    questions: Mutex<Vec<Question>>,
+}
+
+/// One that waits for its vector.
+struct Question {
+    text: String,
+    answer: oneshot::Sender<Result<Vec<f32>>>,
 }
 
 struct Model {
-    bert: BertModel,
+    identity: Identity,
+    encoder: Encoder,
     tokenizer: Tokenizer,
 }
 
@@ -97,35 +112,80 @@ impl MiniLm {
         let weights = files::read(&path)?;
         let identity = named(&weights);
         let weights = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu);
-        let bert = weights.and_then(|weights| BertModel::load(weights, &config));
-        let bert = bert.map_err(|error| files::unusable(&path, error))?;
-        let model = Arc::new(Model { bert, tokenizer });
-        Ok(Self { identity, model, turns: Arc::new(Semaphore::new(1)) })
+        let encoder = weights.and_then(|weights| Encoder::load(&weights, &config));
+        let encoder = encoder.map_err(|error| files::unusable(&path, error))?;
+        let model = Arc::new(Model { identity: identity.clone(), encoder, tokenizer });
+        Ok(Self { identity, model, turns: Arc::new(Semaphore::new(1)), questions: Mutex::default() })
     }
 
     /// The vectors of a few texts, one batch at a time.
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
-        let defect = |what: &str| Error::new(Code::Internal, format!("the model {} {what}", self.identity));
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        let turn = turn.map_err(|error| defect("is closed").because(error))?;
+        let turn = self.turn().await?;
         let model = Arc::clone(&self.model);
         let computed = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            model.embed(&texts)
+            model.vectors(&texts)
         });
-        let computed = computed.await.map_err(|error| defect("met a defect").because(error))?;
-        let mut vectors = computed.map_err(|error| defect("cannot compute a vector").because(error))?;
-        if vectors.iter_mut().all(|vector| unit::normalise(vector)) {
-            Ok(vectors)
-        } else {
-            Err(defect("made a vector without a direction"))
-        }
+        computed.await.map_err(|error| self.model.defect("met a defect").because(error))?
+    }
+
+    /// Waits until nothing else is computed.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        turn.map_err(|error| self.model.defect("is closed").because(error))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Question>> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the question that waits longest, and those of like length: what pads short ones costs as much
+    /// as words.
+    fn next(&self) -> Vec<Question> {
+        let mut waiting = self.waiting();
+        // Nobody waits for what a caller that went away has asked.
+        waiting.retain(|question| !question.answer.is_closed());
+        let size = |question: &Question| question.text.len().max(SHORT_BYTES);
+        let Some(first) = waiting.first().map(size) else { return Vec::new() };
+        let alike = |question: &mut Question| (first / 2..=first * 2).contains(&size(question));
+        waiting.extract_if(.., alike).take(BATCH).collect()
     }
 }
 
 type Computed = Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Model {
+    /// Answers questions, all at once.
+    fn answer(&self, questions: Vec<Question>) {
+        let (texts, answers): (Vec<_>, Vec<_>) =
+            questions.into_iter().map(|question| (question.text, question.answer)).unzip();
+        match self.vectors(&texts) {
+            Ok(vectors) => answers.into_iter().zip(vectors).for_each(|(answer, vector)| drop(answer.send(Ok(vector)))),
+            // One of them spoils no other one's answer.
+            Err(_) => {
+                for (answer, text) in answers.into_iter().zip(texts) {
+                    let alone = self.vectors(&[text]).map(|vectors| vectors.into_iter().flatten().collect());
+                    drop(answer.send(alone));
+                }
+            }
+        }
+    }
+
+    /// The vectors of a few texts.
+    fn vectors(&self, texts: &[String]) -> Result<Vec<Vec<f32>>> {
+        let computed = self.embed(texts);
+        let mut vectors = computed.map_err(|error| self.defect("cannot compute a vector").because(error))?;
+        if vectors.iter_mut().all(|vector| unit::normalise(vector)) {
+            Ok(vectors)
+        } else {
+            Err(self.defect("made a vector without a direction"))
+        }
+    }
+
+    fn defect(&self, what: &str) -> Error {
+        Error::new(Code::Internal, format!("the model {} {what}", self.identity))
+    }
+
     /// The sum of the token vectors of each text: its mean but for the length.
     fn embed(&self, texts: &[String]) -> Computed {
         let cut = |text: &String| self.tokenizer.encode(text::first_bytes(text, TEXT_BYTES_MAX), true);
@@ -140,9 +200,10 @@ impl Model {
             mask.resize(mask.len() + own.len(), 1.0_f32);
             mask.resize(mask.len() + longest - own.len(), 0.0);
         }
-        let ids = Tensor::from_vec(ids, shape, &Device::Cpu)?;
+        let padded = mask.contains(&0.0);
         let mask = Tensor::from_vec(mask, shape, &Device::Cpu)?;
-        let hidden = self.bert.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
+        let padding = if padded { Some(encoder::padding(&mask)?) } else { None };
+        let hidden = self.encoder.forward(&ids, texts.len(), padding.as_ref())?;
         Ok(hidden.broadcast_mul(&mask.unsqueeze(2)?)?.sum(1)?.to_vec2()?)
     }
 }
@@ -177,8 +238,27 @@ impl Embedder for MiniLm {
     }
 
     async fn query(&self, text: &str) -> Result<Vec<f32>> {
-        let made = self.embed(vec![text.to_owned()]).await?;
-        made.into_iter().next().ok_or_else(|| Error::new(Code::Internal, "a question got no vector"))
+        let (answer, mut answered) = oneshot::channel();
+        self.waiting().push(Question { text: text.to_owned(), answer });
+        let lost = |error| self.model.defect("met a defect").because(error);
+        // Whoever has the turn computes for all that wait. It goes on without its caller.
+        loop {
+            let turn = tokio::select! {
+                biased;
+                made = &mut answered => return made.map_err(lost)?,
+                turn = self.turn() => turn?,
+            };
+            let questions = self.next();
+            if questions.is_empty() {
+                // Somebody has just computed this one.
+                return answered.await.map_err(lost)?;
+            }
+            let model = Arc::clone(&self.model);
+            drop(tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                model.answer(questions);
+            }));
+        }
     }
 }
 

@@ -91,7 +91,7 @@ enum Command {
     /// Start the API alone: it appends to Kafka, and `soma consumer` moves events into the stores.
     Api(up::Flags),
     /// Start the projector alone: it reads Kafka and keeps PostgreSQL and Qdrant up to date.
-    Consumer(up::Flags),
+    Consumer(up::Consumer),
     /// Store one memory.
     Remember(remember::Flags),
     /// Ask a question.
@@ -179,7 +179,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
         return manual::man(flags, out);
     }
     let mut flags = global.flags();
-    if let Command::Up(up) | Command::Api(up) | Command::Consumer(up) = &command {
+    if let Command::Up(up) | Command::Api(up) | Command::Consumer(up::Consumer { flags: up, .. }) = &command {
         up.add_to(&mut flags);
     }
     if let Command::Mcp(mcp) = &command {
@@ -202,7 +202,7 @@ fn execute(cli: Cli, out: &output::Output) -> Result<ExitCode> {
     match command {
         Command::Up(_) => up::run(config, Role::Up),
         Command::Api(_) => up::run(config, Role::Api),
-        Command::Consumer(_) => up::run(config, Role::Consumer),
+        Command::Consumer(flags) => up::run(config, flags.role()),
         Command::Config => Ok(config::run(&config, out)),
         Command::Remember(flags) => remember::run(&config, flags, out),
         Command::Recall(flags) => recall::run(&config, flags, out),

@@ -63,6 +63,12 @@ impl Config {
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.settings.iter().any(|s| s.variable.name == name && s.origin != Origin::Default)
     }
+
+    /// The same without any server: everything lies in the data directory.
+    pub(crate) fn alone(&self) -> Self {
+        let events = events::Events { eventing: false, ..self.events };
+        Self { events, kafka: None, postgres: None, qdrant: None, registry: None, ..self.clone() }
+    }
 }
 
 /// Reads and checks everything.

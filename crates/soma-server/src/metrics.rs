@@ -6,7 +6,9 @@
 pub(crate) mod expose;
 pub(crate) mod names;
 mod process;
+mod waiting;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,9 +21,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use soma_core::clock::Clock;
 use soma_core::error::Code;
+use soma_core::ids::Timestamp;
 use soma_core::projector::observe::{self as projector, Report};
 
 use names::{BATCH_BUCKETS, COMPONENTS, LATENCY_BUCKETS, Name};
+use waiting::Waiting;
 
 /// Label of `consumer_messages_consumed_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +67,16 @@ pub(crate) struct EndpointStatus {
     status: u16,
 }
 
+/// For how long a log keeps a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// Nothing expires.
+    Forever,
+    /// So long, projected or not.
+    For(Duration),
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Every metric of the process.
@@ -76,6 +90,9 @@ pub(crate) struct Metrics {
     failure: Family<Component, Counter>,
     processing: Histograms<Component>,
     lag: Family<TopicPartition, Gauge>,
+    lag_seconds: Family<TopicPartition, Seconds>,
+    waiting: Waiting,
+    retention: Family<Topic, Seconds>,
     /// The partitions whose lag is shown.
     shown: Mutex<Vec<u32>>,
     end_to_end: Histogram,
@@ -123,6 +140,9 @@ impl Metrics {
             failure: Family::default(),
             processing: Family::new_with_constructor(latencies as fn() -> Histogram),
             lag: Family::default(),
+            lag_seconds: Family::default(),
+            waiting: Waiting::default(),
+            retention: Family::default(),
             shown: Mutex::new(vec![0]),
             end_to_end: latencies(),
             batch_events: Histogram::new(BATCH_BUCKETS),
@@ -151,7 +171,8 @@ impl Metrics {
         }
         register! {
             MESSAGES_CONSUMED: self.consumed, PROCESS_SUCCESS: self.success, PROCESS_FAILURE: self.failure,
-            PROCESSING_LATENCY: self.processing, LAG: self.lag, END_TO_END: self.end_to_end,
+            PROCESSING_LATENCY: self.processing, LAG: self.lag, LAG_SECONDS: self.lag_seconds,
+            LOG_RETENTION: self.retention, END_TO_END: self.end_to_end,
             BATCH_EVENTS: self.batch_events, RETRIES: self.retries, DEAD_LETTERS: self.dead_letters,
             DUPLICATES: self.duplicates, STALE: self.stale, PAUSED: self.paused, REBALANCES: self.rebalances,
             EMBEDDINGS_REPLACED: self.embeddings_replaced, API_REQUESTS: self.requests, API_LATENCY: self.latency,
@@ -165,6 +186,8 @@ impl Metrics {
     fn start_at_zero(&self) {
         drop(self.consumed.get_or_create(&Topic { topic: self.topic.clone() }));
         drop(self.lag.get_or_create(&TopicPartition { topic: self.topic.clone(), partition: 0 }));
+        drop(self.lag_seconds.get_or_create(&TopicPartition { topic: self.topic.clone(), partition: 0 }));
+        self.retention(None);
         for component in COMPONENTS.map(|component| Component { component }) {
             drop(self.success.get_or_create(&component));
             drop(self.failure.get_or_create(&component));
@@ -230,17 +253,39 @@ impl Metrics {
         let labels = |partition| TopicPartition { topic: self.topic.clone(), partition };
         for partition in shown.iter().filter(|partition| !partitions.contains(partition)) {
             self.lag.remove(&labels(*partition));
+            self.lag_seconds.remove(&labels(*partition));
+            self.waiting.forget(*partition);
         }
         for partition in partitions {
             drop(self.lag.get_or_create(&labels(*partition)));
+            drop(self.lag_seconds.get_or_create(&labels(*partition)));
         }
         partitions.clone_into(&mut shown);
     }
 
-    /// Shows how many records a partition holds that are not yet projected.
-    pub(crate) fn lag(&self, partition: u32, records: u64) {
+    /// Shows how many records a partition holds that are not yet projected, and how long the oldest has waited.
+    /// `false` while nobody knows how long that is: [`Self::waits_since`].
+    pub(crate) fn lag(&self, partition: u32, records: u64) -> bool {
         let labels = TopicPartition { topic: self.topic.clone(), partition };
         self.lag.get_or_create(&labels).set(i64::try_from(records).unwrap_or(i64::MAX));
+        let waits = self.waiting.lag(partition, records, self.clock.now());
+        self.lag_seconds.get_or_create(&labels).set(waits.map_or(f64::NAN, |waits| waits.as_secs_f64()));
+        waits.is_some()
+    }
+
+    /// Takes note that no record of the partition that waits is older than that.
+    pub(crate) fn waits_since(&self, partition: u32, since: Timestamp) {
+        self.waiting.since(partition, since);
+    }
+
+    /// Shows for how long the log keeps a record.
+    pub(crate) fn retention(&self, retention: Option<Retention>) {
+        let seconds = match retention {
+            None => f64::NAN,
+            Some(Retention::Forever) => -1.0,
+            Some(Retention::For(time)) => time.as_secs_f64(),
+        };
+        self.retention.get_or_create(&Topic { topic: self.topic.clone() }).set(seconds);
     }
 
     /// Makes the series of a route exist.

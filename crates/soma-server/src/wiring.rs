@@ -9,9 +9,11 @@ mod cluster;
 pub(crate) mod embedding;
 pub(crate) mod examining;
 mod local;
+mod no_points;
 pub(crate) mod offline;
 pub(crate) mod operating;
 mod projecting;
+pub(crate) mod servers;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,14 +28,20 @@ use soma_core::event::schemas::{Any, Schemas};
 use soma_core::index::VectorIndex;
 use soma_core::projector::observe::Observer;
 use soma_core::projector::{Options, Projector};
+use soma_core::pulse::Pulses;
 use soma_core::store::{MemoryStore, ProjectorName};
 use soma_core::{Error, Result};
 use soma_embedded::directory::{self, Published};
 use soma_embedded::vectors;
 
 use crate::config::Config;
+use crate::metrics::Retention;
 use local::Local;
+use no_points::NoPoints;
 pub(crate) use projecting::{Begun, Change, Changes, Projecting};
+
+/// The projector of a process that keeps records only.
+const RECORDS: &str = "records";
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,8 @@ pub(crate) enum Role {
     Api,
     /// Moves events into the stores.
     Consumer,
+    /// Moves events into the record store alone, as a projector of its own.
+    Records,
     /// Does one thing and ends.
     Command,
 }
@@ -66,9 +76,17 @@ pub(crate) enum Transport {
     Kafka,
 }
 
+/// Whether a role is there for the topic, whoever publishes.
+const fn reads_topic(role: Role) -> bool {
+    match role {
+        Role::Consumer | Role::Records => true,
+        Role::Up | Role::Api | Role::Command => false,
+    }
+}
+
 /// Where this process keeps events: `soma consumer` reads the topic whether or not events are published.
 pub(crate) fn transport(config: &Config, role: Role) -> Transport {
-    if config.kafka.is_some() && (config.events.eventing || role == Role::Consumer) {
+    if config.kafka.is_some() && (config.events.eventing || reads_topic(role)) {
         Transport::Kafka
     } else {
         Transport::Journal
@@ -83,10 +101,21 @@ pub(crate) fn topic(config: &Config, role: Role) -> String {
     }
 }
 
+/// For how long the log of this process keeps a record; a journal does so for ever.
+///
+/// # Errors
+/// `unavailable` or `bad_config` when the broker does not tell it.
+pub(crate) async fn retention(config: &Config, role: Role, clock: &Arc<dyn Clock>) -> Result<Retention> {
+    match (transport(config, role), &config.kafka) {
+        (Transport::Kafka, Some(kafka)) => cluster::retention(kafka, clock).await,
+        _ => Ok(Retention::Forever),
+    }
+}
+
 /// Whether this process moves events into the stores.
 pub(crate) fn projects(config: &Config, role: Role) -> bool {
     match role {
-        Role::Up | Role::Consumer => true,
+        Role::Up | Role::Consumer | Role::Records => true,
         Role::Api | Role::Command => transport(config, role) == Transport::Journal,
     }
 }
@@ -133,16 +162,16 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     let refused = |what: &str, remedy: &str| Err(Error::new(Code::BadConfig, what).remedy(remedy));
     let apart = match role {
         Role::Api => "soma api",
-        Role::Consumer => "soma consumer",
+        Role::Consumer | Role::Records => "soma consumer",
         Role::Up | Role::Command => return cluster::check(config),
     };
-    if role == Role::Consumer && config.kafka.is_none() {
+    if reads_topic(role) && config.kafka.is_none() {
         return refused(
             "soma consumer reads events from Kafka, and no broker is named",
             "set KAFKA_BOOTSTRAP_SERVERS, or run `soma up`, which needs none",
         );
     }
-    if config.postgres.is_none() || config.qdrant.is_none() {
+    if config.postgres.is_none() || (config.qdrant.is_none() && role != Role::Records) {
         let lacking = if config.postgres.is_none() { "POSTGRES_URL" } else { "QDRANT_URL" };
         return refused(
             &format!(
@@ -154,7 +183,7 @@ pub(crate) fn check(config: &Config, role: Role) -> Result<()> {
     cluster::check(config)
 }
 
-/// Opens everything that the configuration names.
+/// Opens everything that the configuration names. Its loops are among `pulses`.
 ///
 /// # Errors
 /// `in_use`, `corrupt`, `format_too_new`, `bad_config`, `storage_full`, `unavailable`.
@@ -162,25 +191,36 @@ pub(crate) async fn open(
     config: &Config,
     role: Role,
     observer: Arc<dyn Observer>,
+    pulses: Pulses,
     clock: Arc<dyn Clock>,
 ) -> Result<Opened> {
     check(config, role)?;
     let embedder = speaking(embedding::open(&config.embedder).await?, config.language);
     let transport = transport(config, role);
-    let is_local = transport == Transport::Journal || config.postgres.is_none() || config.qdrant.is_none();
+    let has_points = role != Role::Records;
+    let lacks_server = config.postgres.is_none() || (config.qdrant.is_none() && has_points);
+    let is_local = transport == Transport::Journal || lacks_server;
     let local = match is_local {
         true => Some(Local::open(config, transport, embedder.identity().clone(), Arc::clone(&clock)).await?),
         false => None,
     };
-    let name = ProjectorName::memory();
+    let name = if has_points { ProjectorName::memory() } else { ProjectorName::new(RECORDS) };
     let (store, generations) = records(config, local.as_ref(), &clock).await?;
-    let (index, filled) = points(config, local.as_ref(), &embedder).await?;
+    if projects(config, role) {
+        refuse_another_projectors(store.as_ref(), &name).await?;
+    }
+    let (index, filled) = match has_points {
+        true => points(config, local.as_ref(), &embedder).await?,
+        false => (Arc::new(NoPoints(embedder.identity().clone())) as Arc<dyn VectorIndex>, vectors::Opened::Existing),
+    };
     if filled == vectors::Opened::Fresh && projects(config, role) {
         // The points are made anew from the records when a projector takes its partitions.
         store.forget_indexed(&name).await?;
     }
     let logs = match (transport, &config.kafka) {
-        (Transport::Kafka, Some(kafka)) => cluster::logs(kafka, role, &generations, Arc::clone(&clock)).await?,
+        (Transport::Kafka, Some(kafka)) => {
+            cluster::logs(kafka, role, &generations, &pulses, Arc::clone(&clock)).await?
+        }
         _ => local.as_ref().and_then(Local::logs).ok_or_else(|| Error::new(Code::Internal, "there is no log"))?,
     };
     if let (Some(local), Transport::Journal) = (&local, transport) {
@@ -204,10 +244,21 @@ pub(crate) async fn open(
         value_bytes_max,
     };
     let options = Options { value_bytes_max, ..Options::default() };
-    let projector =
-        Projector { name, log, letters, store, index: Some(index), embedder, schemas, clock, observer, options };
-    let projecting = Projecting::of(config, role, transport, projector);
+    let index = has_points.then_some(index);
+    let projector = Projector { name, log, letters, store, index, embedder, schemas, clock, observer, options };
+    let projecting = Projecting::of(config, role, transport, projector, pulses);
     Ok(Opened { engine, projecting, local })
+}
+
+/// Refuses records that another projector keeps: what it has passed would never get points here, and what is
+/// passed here would never get any there.
+async fn refuse_another_projectors(store: &dyn MemoryStore, name: &ProjectorName) -> Result<()> {
+    let positions = store.positions().await?;
+    let Some(other) = positions.iter().find(|position| position.projector != *name) else { return Ok(()) };
+    let what = format!("these records are kept by the projector {}, and this one is {name}", other.projector);
+    Err(Error::new(Code::BadConfig, what)
+        .at("POSTGRES_URL")
+        .remedy("give each its own schema: the URL takes ?options=-csearch_path%3DNAME"))
 }
 
 type Stores = (Arc<dyn MemoryStore>, cluster::Generations);
@@ -269,10 +320,15 @@ impl Opened {
     pub(crate) fn places(&self, config: &Config) -> Vec<(&'static str, String)> {
         let log = self.engine.log.id();
         let kafka = config.kafka.as_ref().filter(|_| log.as_str().contains('/'));
+        let has_points = self.engine.projector == ProjectorName::memory();
         let servers = [
             kafka.map(|kafka| ("log", format!("{} on {}", kafka.topic, kafka.bootstrap))),
             config.postgres.as_ref().map(|postgres| ("records", cluster::shown(postgres))),
-            config.qdrant.as_ref().map(|qdrant| ("points", format!("{} on {}", qdrant.collection, qdrant.url))),
+            config
+                .qdrant
+                .as_ref()
+                .filter(|_| has_points)
+                .map(|qdrant| ("points", format!("{} on {}", qdrant.collection, qdrant.url))),
             self.local.is_some().then(|| ("data", config.embedded.data_dir.display().to_string())),
         ];
         servers.into_iter().flatten().collect()

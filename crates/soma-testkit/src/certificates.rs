@@ -15,7 +15,7 @@ pub struct Authority {
 }
 
 /// A certificate with its key, as PEM files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Signed {
     /// The certificate.
     pub certificate: PathBuf,
@@ -104,6 +104,21 @@ impl Authority {
 
     fn file(&self, kind: &str) -> PathBuf {
         self.folder.join(format!("{}.{kind}", self.name))
+    }
+}
+
+impl Signed {
+    /// The same with its key behind a password, in a file beside it.
+    ///
+    /// # Panics
+    /// When `openssl` is missing or refuses.
+    #[must_use]
+    pub fn behind(&self, password: &str) -> Self {
+        let key = self.key.with_extension("locked");
+        let mut command = Command::new("openssl");
+        command.args(["pkcs8", "-topk8", "-passout"]).arg(format!("pass:{password}"));
+        run(command.arg("-in").arg(&self.key).arg("-out").arg(&key));
+        Self { certificate: self.certificate.clone(), key }
     }
 }
 

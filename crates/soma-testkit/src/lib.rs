@@ -6,5 +6,6 @@
 pub mod certificates;
 pub mod faults;
 pub mod filters;
+pub mod postgres;
 #[cfg(feature = "qdrant")]
 pub mod qdrant;

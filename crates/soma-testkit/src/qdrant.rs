@@ -24,11 +24,12 @@ use qdrant_client::qdrant::qdrant_server::{Qdrant, QdrantServer};
 use qdrant_client::qdrant::{HealthCheckReply, HealthCheckRequest};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Code, Request, Response, Status};
 
 use self::shelf::Shelf;
+use crate::certificates::Signed;
 
 /// The version that it reports unless told otherwise: the oldest that heeds conditions.
 pub const VERSION: &str = "1.17.0";
@@ -49,11 +50,13 @@ pub struct Options {
     pub api_key: Option<String>,
     /// How often it flushes on its own; never, unless told.
     pub flush_every: Option<Duration>,
+    /// Its certificate and key; it speaks TLS and nothing else then.
+    pub tls: Option<Signed>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, dir: None, version: VERSION.to_owned(), api_key: None, flush_every: None }
+        Self { port: 0, dir: None, version: VERSION.to_owned(), api_key: None, flush_every: None, tls: None }
     }
 }
 
@@ -106,14 +109,15 @@ impl StandIn {
             shelf: Shelf::open(&dir)?,
         });
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let (running, address) = serve(&server, wanted, options.flush_every)?;
+        let (running, address) = serve(&server, wanted, &options)?;
         Ok(Self { options, server, running: Some(running), address, _temporary: temporary })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Lets calls fail until [`Self::recover`].
@@ -158,7 +162,7 @@ impl StandIn {
     /// When the port is taken.
     pub fn start_again(&mut self) -> io::Result<()> {
         self.stop();
-        let (running, _) = serve(&self.server, self.address, self.options.flush_every)?;
+        let (running, _) = serve(&self.server, self.address, &self.options)?;
         self.running = Some(running);
         Ok(())
     }
@@ -248,7 +252,7 @@ async fn delay(wait: Duration) {
     tokio::time::sleep(wait).await;
 }
 
-fn serve(server: &Arc<State>, wanted: SocketAddr, flush_every: Option<Duration>) -> io::Result<(Runtime, SocketAddr)> {
+fn serve(server: &Arc<State>, wanted: SocketAddr, options: &Options) -> io::Result<(Runtime, SocketAddr)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("qdrant-stand-in")
@@ -262,12 +266,17 @@ fn serve(server: &Arc<State>, wanted: SocketAddr, flush_every: Option<Duration>)
     let points = PointsServer::new(service.clone())
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(usize::MAX);
-    let router = Server::builder()
+    let mut builder = Server::builder();
+    if let Some(signed) = &options.tls {
+        let identity = Identity::from_pem(std::fs::read(&signed.certificate)?, std::fs::read(&signed.key)?);
+        builder = builder.tls_config(ServerTlsConfig::new().identity(identity)).map_err(io::Error::other)?;
+    }
+    let router = builder
         .add_service(points)
         .add_service(CollectionsServer::new(service.clone()))
         .add_service(QdrantServer::new(service.clone()));
     runtime.spawn(async move { router.serve_with_incoming(incoming).await });
-    if let Some(interval) = flush_every {
+    if let Some(interval) = options.flush_every {
         runtime.spawn(async move {
             loop {
                 delay(interval).await;

@@ -17,7 +17,8 @@ const USAGE: &str = "usage: cargo x <verb>
   fuzz [s]         feed the codec bytes of libFuzzer's choice for so many seconds, 60 unless told; needs a
                    C++ compiler
   fuzz-http [s]    fuzz the HTTP surface of the real binary from its own OpenAPI document for so many
-                   seconds, 120 unless told; needs python3 and a package index
+                   seconds, 120 unless told; with `--tenants` first, as one of two tenants, of whom the
+                   other must stay unseen; needs python3 and a package index
   soak SERVICES …  break the cluster profile in every way on real servers while clients write, then count:
                    `--outage 30 --rounds 10`; SERVICES starts and stops Kafka and PostgreSQL
   bench [filter]   the benchmarks

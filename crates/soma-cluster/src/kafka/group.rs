@@ -18,6 +18,7 @@ use soma_core::clock::Clock;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{Offset, Partition};
 use soma_core::projector::Worker;
+use soma_core::pulse::{self, Pulse, Pulses};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -89,6 +90,8 @@ pub struct Options {
     pub commits: Commits,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// Where it is seen that every loop moves: the client's thread, what carries its word out, each worker.
+    pub pulses: Pulses,
     /// Who wants to know. Calls are brief and never block.
     pub on_change: Arc<dyn Fn(Change) + Send + Sync>,
 }
@@ -98,7 +101,8 @@ impl Options {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let (commits, on_change) = (Commits::new(), Arc::new(|_| {}));
-        Self { share: Share::Some, drain: Duration::from_secs(20), commits, clock, on_change }
+        let pulses = Pulses::new(Arc::clone(&clock));
+        Self { share: Share::Some, drain: Duration::from_secs(20), commits, clock, pulses, on_change }
     }
 }
 
@@ -126,12 +130,14 @@ pub async fn run(
     let (commands, orders) = sync_channel(QUEUE);
     let (said, events) = tokio::sync::mpsc::channel(QUEUE);
     let thread = std::thread::Builder::new().name("soma-kafka-group".into());
+    let pulse = options.pulses.begin("polling the consumer group");
+    let sharing = options.pulses.begin("sharing partitions out");
     thread
-        .spawn(move || member.run(&orders, &said))
+        .spawn(move || member.run(&pulse, &orders, &said))
         .map_err(|e| Error::new(Code::Unavailable, "cannot start the thread of the group's member").because(e))?;
     let machine = Machine::new(options.drain, options.share);
     let run = Run { worker, options, commands, machine, hands: Hands::default(), told: None };
-    run.until(events, stop).await
+    sharing.keep(run.until(events, stop)).await
 }
 
 /// As [`run`], with all partitions for this process: for stores that nobody else can reach. Waits a while
@@ -174,9 +180,9 @@ struct Hands {
 }
 
 impl Hands {
-    fn start(&mut self, partition: Partition, worker: Worker) {
+    fn start(&mut self, partition: Partition, worker: Worker, pulse: Pulse) {
         let token = CancellationToken::new();
-        let handle = self.tasks.spawn(worker.run(token.clone()));
+        let handle = self.tasks.spawn(pulse.keep(worker.run(token.clone())));
         self.partitions.insert(handle.id(), partition);
         self.hands.insert(partition, (token, handle));
     }
@@ -229,7 +235,7 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
         let mut stopped = false;
         while !self.machine.left() {
             let deadline = self.machine.deadline();
-            let wait = deadline.map_or(Duration::MAX, |until| until.saturating_sub(clock.elapsed()));
+            let wait = deadline.map_or(pulse::EVERY, |until| until.saturating_sub(clock.elapsed()));
             let input = tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.said(event),
@@ -241,7 +247,8 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
                     stopped = true;
                     Some(Input::Stop)
                 }
-                () = clock.sleep(wait), if deadline.is_some() => Some(Input::Tick),
+                // Where nothing is due it is a beat.
+                () = clock.sleep(wait.min(pulse::EVERY)) => Some(Input::Tick),
             };
             let Some(input) = input else { continue };
             let is_answer = matches!(input, Input::Assigned { .. });
@@ -301,7 +308,8 @@ impl<W: Fn(Partition) -> Worker> Run<W> {
             Effect::Leave => Command::Leave,
             Effect::Start(partition) => {
                 self.options.commits.forget(&[partition]);
-                return self.hands.start(partition, (self.worker)(partition));
+                let pulse = self.options.pulses.begin(format!("projecting partition {partition}"));
+                return self.hands.start(partition, (self.worker)(partition), pulse);
             }
             Effect::Drain(partition) => return self.hands.drain(partition),
             Effect::Abort(partition) => return self.hands.abort(partition),

@@ -10,6 +10,7 @@ use soma_core::clock::Clock;
 use soma_core::error::Result;
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Place};
 use soma_core::log::{Appended, Bounds, Erasure, EventLog, NewRecord, ReadLimit, Record};
+use soma_core::pulse::Pulses;
 
 use super::diagnose;
 use super::producer::{Outgoing, Producer};
@@ -40,10 +41,23 @@ impl Log {
     /// # Errors
     /// `unavailable` or `bad_config` with the cause and its remedy, within seconds.
     pub async fn connect(settings: &Settings, generation: u64, clock: &Arc<dyn Clock>) -> Result<Arc<Self>> {
+        Self::connect_watched(settings, generation, clock, Pulses::new(Arc::clone(clock))).await
+    }
+
+    /// The same, with the threads that read among these loops.
+    ///
+    /// # Errors
+    /// As [`Log::connect`].
+    pub async fn connect_watched(
+        settings: &Settings,
+        generation: u64,
+        clock: &Arc<dyn Clock>,
+        pulses: Pulses,
+    ) -> Result<Arc<Self>> {
         let producer = Arc::new(Producer::start(settings, clock)?);
         let reached = diagnose::reach(&producer, &settings.topic).await?;
         let id = LogId::new(&format!("{}/{}#{generation}", reached.cluster, settings.topic));
-        let reader = Reader::new(id.clone(), &settings.topic, reached.partitions.len(), Arc::clone(&producer));
+        let reader = Reader::new(id.clone(), &settings.topic, reached.partitions.len(), Arc::clone(&producer), pulses);
         let log = Self { id, topic: settings.topic.clone(), producer, reader };
         // Asking every leader for its ends connects to it.
         log.bounds().await?;
@@ -80,16 +94,17 @@ impl EventLog for Log {
     }
 
     async fn bounds(&self) -> Result<Vec<Bounds>> {
+        let told = self.reader.told();
         let ends = match self.producer.all_ends(&self.topic).await {
             Ok(ends) => ends,
             Err(error) => return Err(diagnose::named(&self.producer, error).await),
         };
         self.producer.signals().clear();
         let bounds = ends.into_iter().map(|(partition, ends)| {
-            self.reader.readable(partition, ends.high);
-            Bounds { partition, first: ends.low, next: ends.high }
+            self.reader.ends_at(&told, partition, ends.high)?;
+            Ok(Bounds { partition, first: ends.low, next: ends.high })
         });
-        Ok(bounds.collect())
+        bounds.collect()
     }
 
     async fn wait(&self, partition: Partition, from: Offset) -> Result<()> {

@@ -14,12 +14,13 @@ mod lane;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{LogId, Offset, Partition};
 use soma_core::log::{ReadLimit, Record};
+use soma_core::pulse::Pulses;
 use tokio::sync::{Notify, Semaphore};
 
 use super::client;
@@ -40,6 +41,7 @@ pub(super) struct Reader {
     topic: String,
     log: LogId,
     producer: Arc<Producer>,
+    pulses: Pulses,
     known: Known,
     bytes_max: usize,
     fetchers: Mutex<Vec<Arc<Fetcher>>>,
@@ -50,7 +52,11 @@ pub(super) struct Reader {
 
 /// The known ends of the partitions.
 #[derive(Default)]
-struct Known(Mutex<BTreeMap<Partition, End>>);
+struct Known {
+    ends: Mutex<BTreeMap<Partition, End>>,
+    /// How the log was seen to be another one than before. It does not become the old one again.
+    replaced: OnceLock<String>,
+}
 
 #[derive(Clone, Copy, Default)]
 struct End {
@@ -78,9 +84,12 @@ impl Known {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, End>> {
-        self.0.lock().expect("nobody panics while holding the lock")
+        self.ends.lock().expect("nobody panics while holding the lock")
     }
 }
+
+/// Where partitions ended, as readers were told at some moment.
+pub(super) struct Told(BTreeMap<Partition, Offset>);
 
 /// A lane that somebody uses.
 struct Seat {
@@ -105,13 +114,14 @@ enum Seen<T> {
 }
 
 impl Reader {
-    pub(super) fn new(log: LogId, topic: &str, partitions: usize, producer: Arc<Producer>) -> Self {
+    pub(super) fn new(log: LogId, topic: &str, partitions: usize, producer: Arc<Producer>, pulses: Pulses) -> Self {
         let bytes_max = (FETCHER_BYTES / partitions.max(1)).clamp(LANE_BYTES_MIN, LANE_BYTES_MAX);
         let (topic, known) = (topic.to_owned(), Known::default());
         Self {
             topic,
             log,
             producer,
+            pulses,
             known,
             bytes_max,
             fetchers: Mutex::new(Vec::new()),
@@ -124,9 +134,39 @@ impl Reader {
         self.known.written(partition, end);
     }
 
-    /// Takes note that records can be read up to there.
-    pub(super) fn readable(&self, partition: Partition, end: Offset) {
+    /// Where readers were told that the partitions end. To be asked before the broker is: answers to several
+    /// questions at once may come in any order.
+    pub(super) fn told(&self) -> Told {
+        Told(self.known.lock().iter().map(|(partition, end)| (*partition, end.readable)).collect())
+    }
+
+    /// Takes note of where a partition ends for readers, as the broker says it.
+    ///
+    /// # Errors
+    /// `log_replaced` when it had ended later before the broker was asked: then every read of this log fails,
+    /// also where the new one has grown beyond the old one since.
+    pub(super) fn ends_at(&self, told: &Told, partition: Partition, end: Offset) -> Result<()> {
+        let before = told.0.get(&partition).copied().unwrap_or(0);
+        if end < before {
+            let what = format!(
+                "log {} partition {partition} was recreated or truncated: it ends at offset {end}, and ended at {before}",
+                self.log
+            );
+            // Only the first one is told of.
+            drop(self.known.replaced.set(what));
+            for fetcher in self.fetchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                fetcher.lock().doubt();
+            }
+        }
         self.known.readable(partition, end);
+        self.same()
+    }
+
+    /// Refuses a log that is known to be another one than before.
+    fn same(&self) -> Result<()> {
+        let Some(what) = self.known.replaced.get() else { return Ok(()) };
+        Err(Error::new(Code::LogReplaced, what.clone())
+            .remedy("restore the log, or start a new generation with `soma log renew`"))
     }
 
     /// Records from `from` on; empty at the end of the log.
@@ -167,11 +207,19 @@ impl Reader {
                 }
             }
         };
-        if let Ok(answer) = tokio::time::timeout(TIMEOUT, read).await {
-            return answer;
-        }
-        let some = seat.take_some(self.now(), from, limit);
-        if some.is_empty() { Err(self.silent(&seat)) } else { Ok(some) }
+        let records = match tokio::time::timeout(TIMEOUT, read).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                let some = seat.take_some(self.now(), from, limit);
+                if some.is_empty() {
+                    return Err(self.silent(&seat));
+                }
+                some
+            }
+        };
+        // Only now: they may have been fetched before the log was known to be another one.
+        self.same()?;
+        Ok(records)
     }
 
     /// Returns once a record at or beyond `from` is there.
@@ -243,23 +291,16 @@ impl Reader {
 
     /// Goes on after some offset of the fetcher was out of range: not where the log ends before this one.
     async fn go_on(&self, partition: Partition, from: Offset, position: Offset) -> Result<Seat> {
-        self.readable(partition, position);
+        self.known.readable(partition, position);
         self.move_to(partition, from).await
     }
 
     /// The ends of a partition now.
     async fn ends(&self, partition: Partition) -> Result<Ends> {
-        let before = self.known.get(partition).readable;
+        self.same()?;
+        let told = self.told();
         let ends = self.producer.ends(&self.topic, partition).await?;
-        if ends.high < before {
-            let (log, end) = (&self.log, ends.high);
-            let what = format!(
-                "log {log} partition {partition} was recreated or truncated: it ends at offset {end}, and ended at {before}"
-            );
-            return Err(Error::new(Code::LogReplaced, what)
-                .remedy("restore the log, or start a new generation with `soma log renew`"));
-        }
-        self.readable(partition, ends.high);
+        self.ends_at(&told, partition, ends.high)?;
         Ok(ends)
     }
 
@@ -305,6 +346,7 @@ impl Reader {
                     topic: self.topic.clone(),
                     log: self.log.clone(),
                     clock: Arc::clone(self.producer.clock()),
+                    pulse: self.pulses.begin("reading the log"),
                 })?);
                 fetchers.push(Arc::clone(&fetcher));
                 Ok(fetcher)
@@ -312,9 +354,15 @@ impl Reader {
         }
     }
 
-    /// Why nothing came.
+    /// Why nothing came. Whatever the client waits for, the next read puts the lane there anew.
     fn silent(&self, seat: &Seat) -> Error {
-        let failure = seat.fetcher.lock().failure.take();
+        let mut state = seat.fetcher.lock();
+        if let Some(lane) = state.lanes.get_mut(&seat.partition).filter(|lane| lane.epoch == seat.epoch) {
+            lane.doubted = true;
+            lane.arrived.notify_waiters();
+        }
+        let failure = state.failure.take();
+        drop(state);
         failure.unwrap_or_else(|| {
             let (topic, partition) = (&self.topic, seat.partition);
             let what = format!("cannot read topic {topic} partition {partition}: no broker answered in {TIMEOUT:?}");

@@ -128,6 +128,21 @@ pub async fn plan(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Plan> {
     Ok(Plan { steps, notes })
 }
 
+/// For how long the topic of events keeps a record; `None` for ever.
+///
+/// # Errors
+/// `unavailable` or `bad_config` when the cluster or the topic's settings cannot be read.
+pub async fn retention(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Duration>> {
+    let name = &settings.topic;
+    let unread = |why: &str| Error::new(Code::Unavailable, format!("cannot read the retention of topic {name}: {why}"));
+    let found = facts::topic(settings, clock, name).await?.ok_or_else(|| unread("there is no such topic"))?;
+    let settings = found.settings.map_err(|why| unread(&why))?;
+    let ms = settings.get("retention.ms").and_then(|ms| ms.parse::<i64>().ok());
+    let ms = ms.ok_or_else(|| unread("the broker does not tell it"))?;
+    // -1 is for ever.
+    Ok(u64::try_from(ms).ok().map(Duration::from_millis))
+}
+
 /// What is to do about a topic.
 fn step(wanted: Wanted, found: Option<TopicFacts>) -> Step {
     let Some(found) = found else { return Step::Create(wanted) };
@@ -177,6 +192,12 @@ fn remarks(settings: &Settings, found: &TopicFacts) -> Vec<String> {
             ));
         }
     }
+    if !administers(settings) {
+        remarks.push(format!(
+            "the settings of topic {name} cannot be read with OAUTHBEARER: `kafka-configs.sh --describe --entity-type \
+             topics --entity-name {name}` tells whether it expires"
+        ));
+    }
     let replicas = found.partitions.iter().map(|partition| partition.replicas).min().unwrap_or(0);
     let least = found.settings.as_ref().ok().and_then(|is| is.get("min.insync.replicas")?.parse::<usize>().ok());
     if replicas == 1 {
@@ -225,9 +246,10 @@ pub async fn ensure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<S
         return Ok(plan.notes);
     }
     let names: Vec<&str> = missing.iter().map(|wanted| wanted.name.as_str()).collect();
-    if !settings.create_topics {
-        return Err(Error::new(Code::Unavailable, format!("topic {} is missing", names.join(" and topic ")))
-            .remedy("create it with `soma topics --apply`, or set KAFKA_CREATE_TOPICS=true"));
+    if !settings.create_topics || !administers(settings) {
+        let code = if settings.create_topics { Code::BadConfig } else { Code::Unavailable };
+        return Err(Error::new(code, format!("topic {} is missing", names.join(" and topic ")))
+            .remedy(how_to_create(settings, &missing)));
     }
     let admin = Admin::start(settings, clock)?;
     for wanted in &missing {
@@ -240,8 +262,39 @@ pub async fn ensure(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Vec<S
     Ok(self::plan(settings, clock).await?.notes)
 }
 
+/// Whether the client can administer a cluster: with OAUTHBEARER it is never asked for a token, so that every
+/// request could only wait until its deadline.
+fn administers(settings: &Settings) -> bool {
+    !(settings.security.protocol.sasl() && settings.security.mechanism == Mechanism::OauthBearer)
+}
+
+/// What an operator does about missing topics.
+#[must_use]
+pub fn how_to_create(settings: &Settings, missing: &[Wanted]) -> String {
+    if administers(settings) {
+        return "create it with `soma topics --apply`, or set KAFKA_CREATE_TOPICS=true".to_owned();
+    }
+    let commands: Vec<String> = missing.iter().map(|wanted| format!("`{}`", by_hand(settings, wanted))).collect();
+    format!(
+        "the client library cannot administer a cluster with OAUTHBEARER: run {}, with the client's own settings in \
+         client.properties, and set KAFKA_CREATE_TOPICS=false",
+        commands.join(" and ")
+    )
+}
+
+/// The command of Kafka that makes a topic as it should be.
+fn by_hand(settings: &Settings, wanted: &Wanted) -> String {
+    let Wanted { name, partitions, settings: keys } = wanted;
+    let keys: String = keys.iter().map(|(key, value)| format!(" --config {key}={value}")).collect();
+    let servers = &settings.bootstrap;
+    format!(
+        "kafka-topics.sh --bootstrap-server {servers} --command-config client.properties --create --topic {name} \
+         --partitions {partitions}{keys}"
+    )
+}
+
 /// Waits until the topics can be asked for.
-async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> Result<()> {
+pub(super) async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> Result<()> {
     let producer = Arc::new(Producer::start(settings, clock)?);
     let start = clock.elapsed();
     for name in names {
@@ -258,7 +311,8 @@ async fn known(settings: &Settings, clock: &Arc<dyn Clock>, names: &[&str]) -> R
 /// The client for administration.
 pub(super) struct Admin {
     client: AdminClient<Context>,
-    oauth: bool,
+    /// What to do instead, where it cannot do anything.
+    instead: Option<String>,
 }
 
 impl Admin {
@@ -269,17 +323,14 @@ impl Admin {
         let config = client::base(settings)?;
         let client = config.create_with_context(context);
         let client = client.map_err(|e| classify::error("start the administrative client", &e))?;
-        let oauth = settings.security.protocol.sasl() && settings.security.mechanism == Mechanism::OauthBearer;
-        Ok(Self { client, oauth })
+        let instead = (!administers(settings)).then(|| how_to_create(settings, &wanted(settings)));
+        Ok(Self { client, instead })
     }
 
-    /// The administrative client is never asked for a token, so it could only wait until its deadline.
     fn usable(&self, doing: &str) -> Result<()> {
-        if !self.oauth {
-            return Ok(());
-        }
-        Err(Error::new(Code::BadConfig, format!("cannot {doing}: the administrative client does not do OAUTHBEARER"))
-            .remedy("create the topics by hand (docs/decisions/0015-kafka.md), and set KAFKA_CREATE_TOPICS=false"))
+        let Some(instead) = &self.instead else { return Ok(()) };
+        Err(Error::new(Code::BadConfig, format!("cannot {doing}: the client library does not do so with OAUTHBEARER"))
+            .remedy(instead.clone()))
     }
 
     /// Ends the client; it may take a moment.
@@ -288,7 +339,7 @@ impl Admin {
     }
 
     /// Makes a topic; `None` when somebody else has just made it.
-    async fn create(&self, wanted: &Wanted) -> Result<Option<String>> {
+    pub(super) async fn create(&self, wanted: &Wanted) -> Result<Option<String>> {
         let doing = format!("create topic {}", wanted.name);
         self.usable(&doing)?;
         // The broker's own default of replication.
@@ -306,6 +357,18 @@ impl Admin {
                 Ok(Some(format!("created topic {} with {} partitions", wanted.name, wanted.partitions)))
             }
         }
+    }
+
+    /// Removes topics and groups; what is not there is no failure.
+    pub(super) async fn remove(&self, names: &[&str], groups: &[&str]) -> Result<()> {
+        let doing = format!("remove topic {}", names.join(" and topic "));
+        self.usable(&doing)?;
+        let gone = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::GroupIdNotFound];
+        let failed = |e| classify::error(&doing, &e);
+        let topics = self.client.delete_topics(names, &options()).await.map_err(failed)?;
+        let groups = self.client.delete_groups(groups, &options()).await.map_err(failed)?;
+        let refused = topics.into_iter().chain(groups).filter_map(Result::err).map(|(_, code)| code);
+        refused.into_iter().find(|code| !gone.contains(code)).map_or(Ok(()), |code| Err(classify::code(&doing, code)))
     }
 
     /// Alters settings. The request replaces all settings of the topic, so those that stay are sent again.

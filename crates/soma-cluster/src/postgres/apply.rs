@@ -50,10 +50,14 @@ pub(super) async fn stage(
     let spelled = changes.iter().map(|change| Spelled::new(change, stored(change)));
     let spelled = spelled.collect::<soma_core::Result<Vec<_>>>()?;
     erase(lease, &spelled).await?;
-    add_events(lease, &spelled).await?;
-    let rev = draw(lease, schema).await?;
-    set_states(lease, &spelled, rev).await?;
-    count(lease, claim, &spelled, befores).await?;
+    lease.prepare("add events", &[&ADD_EVENTS, DRAW]).await?;
+    // Sent together, run in this order: what is added is held before the `rev` is drawn.
+    let (added, rev) = tokio::join!(biased; add_events(lease, &spelled), draw(lease, schema));
+    added?;
+    let rev = rev?;
+    let (set, counted) = tokio::join!(set_states(lease, &spelled, rev), count(lease, claim, &spelled, befores));
+    set?;
+    counted?;
     befores.extend(spelled.iter().map(|one| (one.change.state.id, Some(Before::of(&one.change.state, one.rev(rev))))));
     Ok(rev)
 }
@@ -138,13 +142,15 @@ fn all_or_contended(done: u64, wanted: usize) -> Done<()> {
     Err(Error::new(Code::Contended, message).remedy("read them again").into())
 }
 
-/// Draws the next `rev`. The lock is shared with other draws and excludes raising the sequence, which
-/// reads and sets it in two steps; it is given back at once. Each step needs the row of the step before.
+/// The lock is shared with other draws and excludes raising the sequence, which reads and sets it in two
+/// steps; it is given back at once. Each step needs the row of the step before.
+const DRAW: &str = "WITH held AS MATERIALIZED (SELECT pg_advisory_lock_shared($1)),
+                         drawn AS MATERIALIZED (SELECT nextval('memory_rev') AS rev FROM held)
+                    SELECT rev, pg_advisory_unlock_shared($1) FROM drawn";
+
+/// Draws the next `rev`.
 async fn draw(lease: &Lease, schema: &Schema) -> Done<u64> {
-    let sql = "WITH held AS MATERIALIZED (SELECT pg_advisory_lock_shared($1)),
-                    drawn AS MATERIALIZED (SELECT nextval('memory_rev') AS rev FROM held)
-               SELECT rev, pg_advisory_unlock_shared($1) FROM drawn";
-    let rows = lease.rows("draw a rev", sql, &[&schema.rev_lock()]).await?;
+    let rows = lease.rows("draw a rev", DRAW, &[&schema.rev_lock()]).await?;
     let rev = rows.first().and_then(|row| u64::try_from(row.get::<_, i64>(0)).ok());
     Ok(rev.ok_or_else(|| Error::new(Code::Corrupt, "the sequence memory_rev is below zero"))?)
 }

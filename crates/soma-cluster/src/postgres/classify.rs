@@ -6,11 +6,12 @@
 //! loses nothing. Texts of row errors may quote the row, so they are not kept.
 
 use std::error::Error as _;
-use std::io;
 
 use deadpool_postgres::{PoolError, TimeoutType};
 use soma_core::error::{Code, Error};
 use tokio_postgres::Error as PgError;
+
+use crate::tls;
 
 const GRANT: &str = "as the owner: GRANT USAGE, CREATE ON SCHEMA <schema> TO <user>; GRANT ALL ON ALL TABLES IN SCHEMA \
                      <schema> TO <user>; GRANT ALL ON ALL SEQUENCES IN SCHEMA <schema> TO <user>";
@@ -83,8 +84,8 @@ fn transport(what: &str, e: PgError) -> Error {
 
 /// What is underneath, in words.
 fn reason(e: &PgError) -> String {
-    if let Some(tls) = tls_error(e) {
-        return tls_reason(tls);
+    if let Some(fault) = tls::fault(e) {
+        return tls::reason(fault);
     }
     match e.source() {
         Some(source) => format!("{e}: {source}"),
@@ -92,38 +93,41 @@ fn reason(e: &PgError) -> String {
     }
 }
 
-/// The TLS failure somewhere below, if that is what it was.
-fn tls_error(e: &PgError) -> Option<&rustls::Error> {
-    let mut below: Option<&(dyn std::error::Error + 'static)> = e.source();
-    while let Some(error) = below {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
+/// What mends a handshake that failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list of rustls is open, and one remedy serves for the rest")]
+fn tls_remedy(fault: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Bad;
+    match fault {
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "name the authority that signed the server's certificate in POSTGRES_SSL_ROOT_CERT"
         }
-        // An I/O error shows the source of what it holds, not what it holds.
-        let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(tls) = held.and_then(|held| held.downcast_ref::<rustls::Error>()) {
-            return Some(tls);
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "use a host in POSTGRES_URL that the certificate names, or POSTGRES_SSL_MODE=verify-ca, which minds no name"
         }
-        below = error.source();
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "renew the server's certificate; if it is not over, set the clock of this machine"
+        }
+        rustls::Error::AlertReceived(_) => {
+            "set POSTGRES_SSL_CERT and POSTGRES_SSL_KEY to a certificate whose authority the server knows (its ssl_ca_file)"
+        }
+        _ => {
+            "check POSTGRES_SSL_ROOT_CERT, POSTGRES_SSL_CERT and the host in POSTGRES_URL, or choose another \
+             POSTGRES_SSL_MODE"
+        }
     }
-    None
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the list of rustls is open, and its own words serve for the rest")]
-fn tls_reason(e: &rustls::Error) -> String {
-    use rustls::CertificateError as Bad;
-    match e {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::UnknownIssuer => "the server's certificate is signed by nobody that we trust".to_owned(),
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                "the server's certificate names another host".to_owned()
-            }
-            Bad::Expired | Bad::ExpiredContext { .. } => "the server's certificate has expired".to_owned(),
-            other => format!("the server's certificate is refused: {other}"),
-        },
-        rustls::Error::AlertReceived(alert) => format!("the server ends the TLS handshake ({alert:?})"),
-        other => format!("TLS fails: {other}"),
+/// What mends a refusal that is not about a password, by the server's own words.
+fn admission(message: &str) -> &'static str {
+    if message.contains("no encryption") || message.contains("SSL off") {
+        return "if the server takes connections with TLS only, set POSTGRES_SSL_MODE=verify-full (or require); else \
+                check pg_hba.conf on the server";
     }
+    if message.contains("certificate") {
+        return "set POSTGRES_SSL_CERT and POSTGRES_SSL_KEY to a certificate whose common name is the user in \
+                POSTGRES_URL, or that pg_ident.conf on the server maps to it";
+    }
+    ADMISSION
 }
 
 /// The failure of the first connection: what waiting cannot mend is a fault of the settings.
@@ -134,7 +138,8 @@ pub(super) fn at_start(target: &str, e: PgError) -> Error {
         return match found.code().code() {
             "28P01" => refuse(format!("PostgreSQL refuses the password of {target}"), ADMISSION).because(e),
             state if state.starts_with("28") => {
-                refuse(format!("PostgreSQL does not admit {target}: {message}"), ADMISSION).because(e)
+                let remedy = admission(&message);
+                refuse(format!("PostgreSQL does not admit {target}: {message}"), remedy).because(e)
             }
             "3D000" => {
                 let remedy = "create it (CREATE DATABASE), or name another one in POSTGRES_URL";
@@ -144,10 +149,8 @@ pub(super) fn at_start(target: &str, e: PgError) -> Error {
             _ => failed(&format!("admit {target}"), e),
         };
     }
-    if let Some(tls) = tls_error(&e) {
-        let remedy = "check POSTGRES_SSL_ROOT_CERT, POSTGRES_SSL_CERT and the host in POSTGRES_URL, or choose another \
-                      POSTGRES_SSL_MODE";
-        return refuse(format!("no TLS connection for {target}: {}", tls_reason(tls)), remedy).because(e);
+    if let Some(fault) = tls::fault(&e) {
+        return refuse(format!("no TLS connection for {target}: {}", tls::reason(fault)), tls_remedy(fault)).because(e);
     }
     let text = reason(&e);
     if text.contains("does not support TLS") {

@@ -5,7 +5,7 @@
 //! it and no transaction is open; otherwise the connection is closed, which ends both on the server.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
@@ -122,8 +122,9 @@ fn refuses_plain(e: &PgError) -> bool {
 pub(super) struct Lease {
     /// `None` only while it is dropped.
     object: Option<Object>,
-    /// Whether a statement runs; stays so when its future is dropped.
-    busy: AtomicBool,
+    /// How many statements run; one whose future is dropped counts for ever. Several that are awaited
+    /// together are sent together, and the server runs them in the order in which they were sent.
+    busy: AtomicUsize,
     /// Whether a transaction is open.
     open: AtomicBool,
 }
@@ -149,7 +150,7 @@ impl From<Error> for Failure {
 
 impl Lease {
     const fn new(object: Object) -> Self {
-        Self { object: Some(object), busy: AtomicBool::new(false), open: AtomicBool::new(false) }
+        Self { object: Some(object), busy: AtomicUsize::new(0), open: AtomicBool::new(false) }
     }
 
     fn object(&self) -> &Object {
@@ -158,15 +159,25 @@ impl Lease {
 
     /// Runs one exchange with the server, bounded in time. Cancelling it costs the connection.
     async fn bounded<T>(&self, what: &str, exchange: impl Future<Output = Result<T, PgError>>) -> Result<T, Failure> {
-        self.busy.store(true, Ordering::Release);
+        self.busy.fetch_add(1, Ordering::AcqRel);
         let Ok(answer) = tokio::time::timeout(STATEMENT_TIMEOUT, exchange).await else {
             return Err(Failure { error: classify::silent(what), lost: true });
         };
-        self.busy.store(false, Ordering::Release);
+        self.busy.fetch_sub(1, Ordering::AcqRel);
         answer.map_err(|e| {
             let lost = classify::is_lost(&e);
             Failure { error: classify::failed(what, e), lost }
         })
+    }
+
+    /// Prepares statements that are kept, so that those that are awaited together go out in the order in
+    /// which they are polled: preparing one would let the next go first.
+    pub(super) async fn prepare(&self, what: &str, statements: &[&str]) -> Result<(), Failure> {
+        let object = self.object();
+        for sql in statements {
+            self.bounded(what, object.prepare_cached(sql)).await?;
+        }
+        Ok(())
     }
 
     /// Rows of a statement that is kept prepared. `what` completes "PostgreSQL could not …".
@@ -235,7 +246,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
-        if self.busy.load(Ordering::Acquire) {
+        if self.busy.load(Ordering::Acquire) > 0 {
             // Nobody reads its answer; the server ends the transaction when it sees the connection closed.
             drop(Object::take(object));
             return;

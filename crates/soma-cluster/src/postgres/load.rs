@@ -1,6 +1,7 @@
 //! Rows by id.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use soma_core::fold::{Entry, State, in_order};
 use soma_core::ids::{EventId, MemoryId, Namespace};
@@ -10,6 +11,10 @@ use uuid::Uuid;
 use super::link::{Failure, Lease};
 use super::row::{self, Cells, ENTRY, MARK, STATE};
 
+const SEEN: &str = "SELECT event_id FROM memory_events WHERE event_id = ANY($1)";
+static LOCKED: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT {STATE} FROM memories WHERE id = ANY($1) ORDER BY id FOR UPDATE"));
+
 type Read<T> = std::result::Result<T, Failure>;
 
 fn uuids(ids: &[MemoryId]) -> Vec<Uuid> {
@@ -17,14 +22,20 @@ fn uuids(ids: &[MemoryId]) -> Vec<Uuid> {
 }
 
 pub(super) async fn load(lease: &Lease, ids: &[MemoryId], events: &[EventId]) -> Read<Loaded> {
-    let mut loaded = Loaded { states: locked(lease, ids).await?, seen: HashSet::new() };
-    if !events.is_empty() {
-        let sql = "SELECT event_id FROM memory_events WHERE event_id = ANY($1)";
-        let events: Vec<Uuid> = events.iter().map(|id| id.0).collect();
-        let rows = lease.rows("read events", sql, &[&events]).await?;
-        loaded.seen = rows.iter().map(|row| EventId(row.get(0))).collect::<HashSet<_>>();
+    lease.prepare("read memories", &[&LOCKED, SEEN]).await?;
+    // Sent together, run in this order.
+    let (states, seen) = tokio::join!(biased; locked(lease, ids), seen(lease, events));
+    Ok(Loaded { states: states?, seen: seen? })
+}
+
+/// Those of the events that are there.
+async fn seen(lease: &Lease, events: &[EventId]) -> Read<HashSet<EventId>> {
+    if events.is_empty() {
+        return Ok(HashSet::new());
     }
-    Ok(loaded)
+    let events: Vec<Uuid> = events.iter().map(|id| id.0).collect();
+    let rows = lease.rows("read events", SEEN, &[&events]).await?;
+    Ok(rows.iter().map(|row| EventId(row.get(0))).collect())
 }
 
 /// Locks the rows that exist, in the order of their ids, so that no two transactions wait for each
@@ -33,8 +44,7 @@ pub(super) async fn locked(lease: &Lease, ids: &[MemoryId]) -> Read<HashMap<Memo
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let sql = format!("SELECT {STATE} FROM memories WHERE id = ANY($1) ORDER BY id FOR UPDATE");
-    let rows = lease.rows("read memories", &sql, &[&uuids(ids)]).await?;
+    let rows = lease.rows("read memories", &LOCKED, &[&uuids(ids)]).await?;
     let states = rows.iter().map(|row| row::state(row).map(|state| (state.id, state)));
     Ok(states.collect::<soma_core::Result<_>>()?)
 }

@@ -79,6 +79,45 @@ pub(super) async fn claim(
     Ok(Claimed { claim, next, indexed, last, rewritten })
 }
 
+/// A claim that stands, and its position.
+pub(super) struct Standing {
+    pub(super) claim: Claim,
+    pub(super) next: Offset,
+    pub(super) last: Option<LastEvent>,
+}
+
+/// Opens a record transaction under the claim that stands, and holds the partition's lock: its owner
+/// waits for it, and whoever takes the partition over ends it.
+pub(super) async fn mend(
+    lease: &Lease,
+    schema: &Schema,
+    (projector, log, partition): (&ProjectorName, &LogId, Partition),
+) -> Done<Standing> {
+    lease.begin("begin to mend records", &begin_text(schema.partition_lock(projector, log, partition))).await?;
+    let sql = "SELECT epoch, next, last_offset, last_event_id FROM positions
+               WHERE projector = $1 AND log = $2 AND partition = $3";
+    let key = (projector.as_str(), log.as_str(), i64::from(partition));
+    let rows = lease.rows("read a position", sql, &[&key.0, &key.1, &key.2]).await?;
+    let row = rows.first().ok_or_else(|| {
+        Error::new(Code::Unavailable, format!("no projector has taken partition {partition} of {log} yet"))
+            .remedy("let a projector run")
+    })?;
+    let cells = Cells { row, table: "positions" };
+    let last = match cells.get::<Option<uuid::Uuid>>(3)? {
+        Some(id) => Some(LastEvent { offset: cells.count(2)?, event_id: EventId(id) }),
+        None => None,
+    };
+    let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: cells.count(0)? };
+    Ok(Standing { claim, next: cells.count(1)?, last })
+}
+
+fn begin_text(lock: i64) -> String {
+    format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '5s';
+         SELECT pg_advisory_xact_lock({lock})"
+    )
+}
+
 /// All that is noted for a partition, ascending.
 async fn rewritten(lease: &Lease, claim: &Claim) -> Done<Vec<MemoryId>> {
     let sql = "SELECT DISTINCT unnest(ids) AS id FROM rewritten
@@ -123,12 +162,12 @@ async fn end_stragglers(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<(
 /// Opens a record transaction under a claim and holds the partition's lock.
 pub(super) async fn begin(lease: &Lease, schema: &Schema, claim: &Claim) -> Done<()> {
     let lock = schema.partition_lock(&claim.projector, &claim.log, claim.partition);
-    let sql = format!(
-        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '5s';
-         SELECT pg_advisory_xact_lock({lock})"
-    );
-    lease.begin("begin a record transaction", &sql).await?;
-    if is_latest(lease, claim).await? { Ok(()) } else { Err(fenced(claim).into()) }
+    let sql = begin_text(lock);
+    // Sent together: the position is read when the lock is held.
+    let (begun, latest) =
+        tokio::join!(biased; lease.begin("begin a record transaction", &sql), is_latest(lease, claim));
+    begun?;
+    if latest? { Ok(()) } else { Err(fenced(claim).into()) }
 }
 
 /// Whether nobody has claimed the partition since, once whoever is just claiming it has done so.

@@ -7,14 +7,14 @@ use soma_core::error::Result;
 use soma_core::fold::State;
 use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::Memory;
-use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
+use soma_core::store::{Audit, Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
 use soma_core::thread::{Thread, TurnKey};
 use soma_core::{json, limits};
 use uuid::Uuid;
 
 use super::link::{Failure, Lease};
 use super::row::{self, Cells, STATE};
-use super::{Records, list, load, thread};
+use super::{Records, count, list, load, thread};
 
 /// Rows that are read at once: each may be as large as an event.
 const CHUNK: usize = 128;
@@ -65,6 +65,11 @@ impl Reading for Records {
     async fn counts(&self) -> Result<Counts> {
         let lease = self.shared.link.reader().await?;
         Ok(counts(&lease).await?)
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Audit> {
+        let lease = self.shared.link.reader().await?;
+        Ok(count::audit(&lease, limit).await?)
     }
 
     async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {

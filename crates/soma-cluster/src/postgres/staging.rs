@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use soma_core::error::{Code, Error, Result};
 use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
-use soma_core::store::{Advance, Claim, Claimed, Loaded, Projecting, ProjectorName, Staging};
+use soma_core::store::{Advance, Claim, Claimed, Loaded, Mending, Projecting, ProjectorName, Staging};
 use soma_core::thread::{Thread, TurnKey};
 
 use super::apply::{self, Before, Befores};
 use super::link::{Failure, Lease};
 use super::progress::{self, Moved};
-use super::{Records, Shared, load, position, thread};
+use super::{Records, Shared, count, load, position, thread};
 
 #[async_trait]
 impl Projecting for Records {
@@ -40,6 +40,20 @@ impl Projecting for Records {
         };
         open.settle(begun).await?;
         Ok(Box::new(open))
+    }
+
+    async fn mend(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> Result<Mending> {
+        let lease = self.shared.link.writer().await?;
+        let standing = match position::mend(&lease, &self.shared.schema, (projector, log, partition)).await {
+            Ok(standing) => standing,
+            Err(failure) => {
+                lease.close();
+                return Err(failure.into());
+            }
+        };
+        let shared = Arc::clone(&self.shared);
+        let open = Open { shared, claim: standing.claim, lease: Some(lease), befores: HashMap::new(), fenced: false };
+        Ok(Mending { staging: Box::new(open), next: standing.next, last: standing.last })
     }
 
     async fn mark_indexed(&self, claim: &Claim, indexed: Offset) -> Result<()> {
@@ -130,6 +144,18 @@ impl Staging for Open {
         let staged = apply::stage(self.lease()?, &self.shared.schema, &self.claim, changes, &mut befores).await;
         self.befores = befores;
         self.settle(staged).await
+    }
+
+    async fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<()> {
+        let discarded = count::discard(self.lease()?, &self.claim, ids, events).await;
+        self.settle(discarded).await?;
+        self.befores.extend(ids.iter().map(|id| (*id, None)));
+        Ok(())
+    }
+
+    async fn recount(&mut self) -> Result<()> {
+        let recounted = count::recount(self.lease()?, &self.claim).await;
+        self.settle(recounted).await
     }
 
     async fn commit(mut self: Box<Self>, advance: Advance) -> Result<()> {

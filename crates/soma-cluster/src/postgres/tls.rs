@@ -33,10 +33,10 @@ pub(super) fn connector(settings: &Settings) -> Result<MakeRustlsConnect> {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
             let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key, "the key of our certificate"))?;
+            let key = key_of(key)?;
             builder.with_client_auth_cert(chain, key).map_err(|e| {
                 Error::new(Code::BadConfig, format!("our certificate and its key do not fit together: {e}"))
-                    .remedy("give the key that the certificate was made for, in PEM and not encrypted")
+                    .remedy("give the key in POSTGRES_SSL_KEY that the certificate in POSTGRES_SSL_CERT was made for")
             })?
         }
         (Some(_), None) | (None, Some(_)) => {
@@ -70,6 +70,20 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         return Err(unreadable(path, "the certificate")("the file holds none"));
     }
     Ok(all)
+}
+
+fn key_of(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    const WHAT: &str = "the key of our certificate";
+    PrivateKeyDer::from_pem_file(path).map_err(|error| {
+        if !crate::tls::is_encrypted(path) {
+            return unreadable(path, WHAT)(error);
+        }
+        let path = path.display();
+        Error::new(Code::BadConfig, format!("{WHAT} for PostgreSQL in {path} is behind a password")).remedy(format!(
+            "take the password off (openssl pkey -in {path} -out plain.key), let nobody but soma read the result, \
+             and name it in POSTGRES_SSL_KEY"
+        ))
+    })
 }
 
 fn unreadable<E: std::fmt::Display>(path: &Path, what: &str) -> impl Fn(E) -> Error {

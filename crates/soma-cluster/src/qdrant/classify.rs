@@ -7,6 +7,8 @@
 use soma_core::error::{Code, Error};
 use tonic::{Code as Grpc, Status};
 
+use crate::tls;
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -20,11 +22,15 @@ pub(super) enum Asked {
 
 /// The error of an answer; `what` names server and collection.
 pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
+    if let Some(fault) = tls::fault(&status) {
+        let message = format!("{what} cannot be reached: {}", tls::reason(fault));
+        return Error::new(Code::Unavailable, message).remedy(tls_remedy(fault)).because(status);
+    }
     let said = &said(&status);
     let new = |code, text: String| Error::new(code, text);
     let error = match status.code() {
-        Grpc::Unavailable | Grpc::Unknown => new(Code::Unavailable, format!("{what} cannot be reached: {said}"))
-            .remedy("check that the server runs and that QDRANT_URL names its gRPC port; writing goes on by itself"),
+        Grpc::Unavailable | Grpc::Unknown => away(what, said),
+        Grpc::Internal if is_garbled(said) => away(what, said),
         Grpc::Cancelled | Grpc::DeadlineExceeded => {
             new(Code::Unavailable, format!("{what} did not answer in time: {said}"))
         }
@@ -32,7 +38,7 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
         Grpc::Aborted | Grpc::FailedPrecondition => new(Code::Unavailable, format!("{what} is not ready: {said}")),
         Grpc::Unauthenticated | Grpc::PermissionDenied => {
             new(Code::Unavailable, format!("{what} refuses the API key: {said}"))
-                .remedy("set QDRANT_API_KEY to a key that may read and write this collection")
+                .remedy("set QDRANT_API_KEY, or QDRANT_API_KEY_FILE, to a key that may read and write this collection")
         }
         Grpc::NotFound => gone(what, said),
         Grpc::InvalidArgument | Grpc::OutOfRange => refused(what, said, asked),
@@ -48,6 +54,32 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
         Grpc::Ok | Grpc::AlreadyExists => new(Code::Internal, format!("{what} answers what was not asked: {said}")),
     };
     error.because(status)
+}
+
+fn away(what: &str, said: &str) -> Error {
+    Error::new(Code::Unavailable, format!("{what} cannot be reached: {said}")).remedy(
+        "check that the server runs, that QDRANT_URL names its gRPC port, and that it begins with https if the server \
+         has TLS; writing goes on by itself",
+    )
+}
+
+/// What mends a handshake that failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the list of rustls is open, and one remedy serves for the rest")]
+fn tls_remedy(fault: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Bad;
+    match fault {
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+            "name the authority that signed the server's certificate in QDRANT_CA_LOCATION"
+        }
+        rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+            "use a host in QDRANT_URL that the certificate names"
+        }
+        rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+            "renew the server's certificate; if it is not over, set the clock of this machine"
+        }
+        rustls::Error::InvalidMessage(_) => "begin QDRANT_URL with http, or switch TLS on at the server",
+        _ => "check QDRANT_CA_LOCATION and the host in QDRANT_URL",
+    }
 }
 
 /// What the server says, and of a broken connection also why: that stands at the end of the chain.
@@ -83,6 +115,11 @@ fn refused(what: &str, said: &str, asked: Asked) -> Error {
             .remedy("see the server's limits and the name of the collection"),
         Asked::Read => Error::new(Code::Internal, format!("{what} refuses a question: {said}")),
     }
+}
+
+/// Whoever is there does not speak the protocol: a server with TLS answers so to a client without.
+fn is_garbled(said: &str) -> bool {
+    said.contains("h2 protocol error")
 }
 
 /// The system's reason arrives only as text.

@@ -8,6 +8,9 @@ use std::time::Duration;
 use qdrant_client::qdrant::collections_client::CollectionsClient;
 use qdrant_client::qdrant::points_client::PointsClient;
 use qdrant_client::qdrant::qdrant_client::QdrantClient;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use soma_core::error::{Code, Error, Result};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -44,8 +47,11 @@ impl Wire {
         if settings.collection.is_empty() || settings.collection.contains(['/', '\\', '\0']) {
             return Err(Error::new(Code::BadConfig, "the name of the Qdrant collection is empty or holds a slash"));
         }
-        let unusable =
-            |error| Error::new(Code::BadConfig, "the TLS settings of the Qdrant server cannot be used").because(error);
+        let unusable = |error| {
+            Error::new(Code::BadConfig, "the TLS settings of the Qdrant server cannot be used")
+                .remedy("install the system's root certificates, or name a file of PEM in QDRANT_CA_LOCATION")
+                .because(error)
+        };
         let mut endpoint = Endpoint::from(uri.clone())
             .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -151,17 +157,28 @@ impl Interceptor for Key {
 }
 
 fn key(text: &str) -> Result<MetadataValue<Ascii>> {
-    let mut key: MetadataValue<Ascii> = text
-        .parse()
-        .map_err(|_| Error::new(Code::BadConfig, "the Qdrant API key holds characters that no header can carry"))?;
+    let mut key: MetadataValue<Ascii> = text.parse().map_err(|_| {
+        Error::new(Code::BadConfig, "the Qdrant API key holds characters that no header can carry")
+            .remedy("set QDRANT_API_KEY to the key alone, or QDRANT_API_KEY_FILE to a file of it")
+    })?;
     key.set_sensitive(true);
     Ok(key)
 }
 
 fn tls(settings: &Settings) -> Result<ClientTlsConfig> {
     let Some(path) = &settings.ca_location else { return Ok(ClientTlsConfig::new().with_native_roots()) };
-    let pem = std::fs::read(path).map_err(|error| {
-        Error::new(Code::BadConfig, format!("the certificates in {} cannot be read", path.display())).because(error)
-    })?;
+    let refuse = |why: String| {
+        let what = format!("the authorities of the Qdrant server in {} cannot be used: {why}", path.display());
+        Error::new(Code::BadConfig, what).remedy("name a file in QDRANT_CA_LOCATION that holds certificates in PEM")
+    };
+    let pem = std::fs::read(path).map_err(|error| refuse(error.to_string()).because(error))?;
+    let mut roots = RootCertStore::empty();
+    for found in CertificateDer::pem_slice_iter(&pem) {
+        let found = found.map_err(|error| refuse(error.to_string()))?;
+        roots.add(found).map_err(|error| refuse(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(refuse("it holds no certificate".to_owned()));
+    }
     Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }

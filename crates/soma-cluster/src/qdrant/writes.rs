@@ -23,11 +23,11 @@ use super::wire::Wire;
 use super::{filter, point};
 
 /// The most requests that are on their way at once.
-const LANES_MAX: usize = 3;
+pub(super) const LANES_MAX: usize = 3;
 /// Changes below which another lane is not worth it.
 const LANE_OPS_MIN: usize = 64;
 /// The most points of one request.
-const REQUEST_POINTS_MAX: usize = 128;
+pub(super) const REQUEST_POINTS_MAX: usize = 128;
 /// About how many bytes one request holds, unless its only point is larger.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// The largest point. A server takes requests of 32 MiB.
@@ -38,8 +38,10 @@ const POINT_BYTES_MAX: usize = 30 << 20;
 /// # Errors
 /// `store_rejected` when a point is refused; else as [`super::classify`] decides.
 pub(super) async fn apply(wire: &Wire, ops: &[Op]) -> Result<()> {
-    let lanes = lanes(ops).iter().map(|ops| requests(ops)).collect::<Result<Vec<_>>>()?;
-    let sent = wire.within(async { Ok(join_all(lanes.into_iter().map(|lane| send(wire, lane))).await) }).await?;
+    let lanes = lanes(ops);
+    // A request is made when the one before was applied: the server works meanwhile.
+    let sending = lanes.iter().map(|lane| send(wire, requests(lane)));
+    let sent = wire.within(async { Ok(join_all(sending).await) }).await?;
     let failed: Vec<Error> = sent.into_iter().filter_map(Result::err).collect();
     // An outage in one lane says nothing about a point that was refused in another.
     let rejected = |error: &Error| error.code == Code::StoreRejected;
@@ -56,13 +58,14 @@ pub(super) async fn purge(wire: &Wire, ids: &[MemoryId]) -> Result<()> {
         let blanks = ids.iter().cloned().map(|id| point::blank(id, None)).collect();
         let listed = PointsSelectorOneOf::Points(PointsIdsList { ids });
         let request = vec![upsert(blanks, None, UpdateMode::UpdateOnly), delete(listed)];
-        wire.within(send(wire, vec![request])).await?;
+        wire.within(send(wire, std::iter::once(Ok(request)))).await?;
     }
     Ok(())
 }
 
-async fn send(wire: &Wire, requests: Vec<Vec<PointsUpdateOperation>>) -> Result<()> {
+async fn send(wire: &Wire, requests: impl Iterator<Item = Result<Vec<PointsUpdateOperation>>>) -> Result<()> {
     for operations in requests {
+        let operations = operations?;
         let request = UpdateBatchPoints {
             collection_name: wire.collection(),
             wait: Some(true),
@@ -119,36 +122,36 @@ impl Run {
     }
 }
 
-/// Cuts the changes of a lane into requests.
-///
-/// # Errors
-/// `store_rejected` for a point that no request can hold.
-fn requests(ops: &[&Op]) -> Result<Vec<Vec<PointsUpdateOperation>>> {
-    let mut requests = Vec::new();
-    let (mut runs, mut seen): (Vec<Run>, HashSet<MemoryId>) = (Vec::new(), HashSet::new());
-    let (mut points, mut bytes) = (0, 0);
-    for op in ops {
-        let (made, size) = made(op)?;
-        if points > 0 && (points >= REQUEST_POINTS_MAX || bytes + size > REQUEST_BYTES_MAX) {
-            requests.push(runs.drain(..).flat_map(Run::operations).collect());
-            (points, bytes) = (0, 0);
-        }
-        (points, bytes) = (points + 1, bytes + size);
-        // A second change of a point opens another run, so the later one wins.
-        let again = !seen.insert(id(op));
-        match (runs.last_mut(), made) {
-            (Some(Run::Upserts(rev, held)), Run::Upserts(new, more)) if *rev == new && !again => held.extend(more),
-            (Some(Run::Deletes(rev, held)), Run::Deletes(new, more)) if *rev == new && !again => held.extend(more),
-            (_, made) => {
-                seen = HashSet::from([id(op)]);
-                runs.push(made);
+/// Cuts the changes of a lane into requests, one when it is asked for; `store_rejected` for a point that no
+/// request can hold.
+fn requests<'a>(ops: &'a [&'a Op]) -> impl Iterator<Item = Result<Vec<PointsUpdateOperation>>> + use<'a> {
+    let mut changes = ops.iter().map(|op| made(op).map(|(run, size)| (id(op), run, size))).peekable();
+    std::iter::from_fn(move || {
+        let (mut runs, mut seen): (Vec<Run>, HashSet<MemoryId>) = (Vec::new(), HashSet::new());
+        let (mut points, mut bytes) = (0, 0);
+        let fits = |points: usize, bytes: usize, next: &Result<(MemoryId, Run, usize)>| {
+            let size = next.as_ref().map_or(0, |(_, _, size)| *size);
+            points == 0 || (points < REQUEST_POINTS_MAX && bytes + size <= REQUEST_BYTES_MAX)
+        };
+        while let Some(next) = changes.next_if(|next| fits(points, bytes, next)) {
+            let (id, made, size) = match next {
+                Ok(next) => next,
+                Err(refused) => return Some(Err(refused)),
+            };
+            (points, bytes) = (points + 1, bytes + size);
+            // A second change of a point opens another run, so the later one wins.
+            let again = !seen.insert(id);
+            match (runs.last_mut(), made) {
+                (Some(Run::Upserts(rev, held)), Run::Upserts(new, more)) if *rev == new && !again => held.extend(more),
+                (Some(Run::Deletes(rev, held)), Run::Deletes(new, more)) if *rev == new && !again => held.extend(more),
+                (_, made) => {
+                    seen = HashSet::from([id]);
+                    runs.push(made);
+                }
             }
         }
-    }
-    if !runs.is_empty() {
-        requests.push(runs.into_iter().flat_map(Run::operations).collect());
-    }
-    Ok(requests)
+        (!runs.is_empty()).then(|| Ok(runs.into_iter().flat_map(Run::operations).collect()))
+    })
 }
 
 /// One change and about how many bytes it takes.

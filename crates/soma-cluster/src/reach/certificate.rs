@@ -69,7 +69,10 @@ impl Asking {
         })
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is another crate's, and grows")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library may learn of further faults, and each says what it is"
+    )]
     fn fault(&self, fault: &CertificateError) -> Error {
         let Self { endpoint, now, .. } = self;
         let (says, remedy) = match fault {

@@ -2,9 +2,13 @@
 
 mod conformance;
 mod faults;
+mod member;
 mod members;
 mod outside;
+mod pulses;
+mod replaced;
 mod rights;
 mod security;
+mod threads;
 mod topics;
 mod world;

@@ -3,9 +3,12 @@
 //! Every test has a schema of its own, so that they run side by side. Without the variable they pass
 //! without a test, and say so.
 
+mod admission;
 mod batches;
 mod conformance;
 mod fence;
+mod full;
+mod repair;
 mod sessions;
 mod start;
 mod tls;
@@ -18,6 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use soma_cluster::postgres::{Records, Settings, SslMode};
+use soma_core::clock::Clock;
 use soma_core::error::Result;
 use soma_core::event::{Event, EventType};
 use soma_core::fold::{self, Change, Entry};
@@ -40,7 +44,7 @@ fn skipped(name: &str) {
 
 /// One schema of the server under test.
 #[derive(Clone)]
-struct Schema {
+pub(crate) struct Schema {
     /// With the schema as its search path, and as the name of the application.
     url: String,
     schema: String,
@@ -49,7 +53,7 @@ struct Schema {
 }
 
 /// An empty schema; `None` without a server.
-async fn schema() -> Option<Schema> {
+pub(crate) async fn schema() -> Option<Schema> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     const NAME: &str = "SOMA_TEST_POSTGRES_URL";
     let Some(server) = variable(NAME) else {
@@ -81,6 +85,11 @@ fn settings(url: &str) -> Settings {
 impl Schema {
     async fn open(&self) -> Records {
         self.try_open().await.expect("the store opens")
+    }
+
+    /// The store for what runs in real time.
+    pub(crate) async fn open_on(&self, clock: Arc<dyn Clock>) -> Records {
+        Records::connect(&settings(&self.url), clock).await.expect("the store opens")
     }
 
     async fn try_open(&self) -> Result<Records> {

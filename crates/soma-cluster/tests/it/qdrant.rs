@@ -6,6 +6,7 @@ mod faults;
 mod filters;
 mod opening;
 mod parity;
+mod security;
 
 use std::time::Duration;
 

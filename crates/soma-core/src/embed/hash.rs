@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
+use super::language::Language;
 use super::words::{Words, is_stop};
 use super::{Embedder, Identity};
 use crate::error::{Code, Error, Result};
@@ -138,7 +139,7 @@ impl Features {
         let mut before: Option<(u64, bool)> = None;
         let mut padded = String::new();
         for word in words.iter() {
-            let stop = is_stop(word);
+            let stop = is_stop(word, Language::English);
             let hash = xxh3_64_with_seed(word.as_bytes(), Kind::Word as u64);
             self.count(hash, share(WORD, stop));
             if let Some((previous, previous_stop)) = before {

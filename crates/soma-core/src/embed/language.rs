@@ -1,4 +1,4 @@
-//! The language whose suffixes are cut off words.
+//! The language whose suffixes are cut off words and whose function words are left out.
 //!
 //! It belongs to what fills an index: words of memories and of questions have to be cut alike. So it
 //! is a property of the embedder, and its [`Identity`] names any other than English: an index that was
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rust_stemmers::Algorithm;
 use serde_json::Value;
 
-use super::{Embedder, Identity};
+use super::{Embedder, Identity, words};
 use crate::error::Result;
 
 /// A language with a Snowball stemmer, or none.
@@ -128,13 +128,16 @@ struct Speaking {
     identity: Identity,
 }
 
-/// What an embedder is called once words are cut in this language.
+/// What an embedder is called once words are cut in this language. The number behind a language tells
+/// indexes apart that leave other function words out.
 #[must_use]
 pub fn identity(inner: Identity, language: Language) -> Identity {
     if language == Language::English {
         return inner;
     }
-    Identity { name: format!("{}+{}", inner.name, language.as_str()), ..inner }
+    let name = format!("{}+{}", inner.name, language.as_str());
+    let name = if words::has_own_stops(language) { name + ".2" } else { name };
+    Identity { name, ..inner }
 }
 
 /// The embedder, with words cut in this language.

@@ -13,7 +13,9 @@
 //! by its weight, so a section that is looked up as an aside (other fields, a neighbouring turn)
 //! does not make the memory's own words rarer.
 
-use std::collections::{BTreeMap, HashSet};
+mod known;
+
+use std::collections::HashSet;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -83,13 +85,16 @@ impl Terms {
     #[must_use]
     pub fn of(text: &str, lexicon: &Lexicon) -> Self {
         let words = Words::of(text);
-        let mut counts: BTreeMap<u32, f64> = BTreeMap::new();
-        let mut len = 0;
-        for word in words.content() {
-            *counts.entry(lexicon.term(word)).or_default() += 1.0;
-            len += 1;
-        }
-        Self { counts: counts.into_iter().collect(), len }
+        let mut terms = known::terms(&words, lexicon);
+        terms.sort_unstable();
+        let counts = terms.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as f64)).collect();
+        Self { counts, len: terms.len() }
+    }
+
+    /// Whether a term is among them.
+    #[must_use]
+    pub fn holds(&self, term: u32) -> bool {
+        self.counts.binary_search_by_key(&term, |(term, _)| *term).is_ok()
     }
 
     /// How many words there are, repeated ones included.
@@ -153,21 +158,28 @@ pub fn memory(turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Sparse {
 
 /// The vector of these sections, the words of a day, and the term that every memory holds.
 fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms, everywhere: u32) -> Sparse {
-    let mut frequencies: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut parts: Vec<(u32, f64)> = Vec::new();
     for Section { terms, weight } in sections {
         let share = weight / (1.0 - B + B * terms.len as f64 / AVERAGE_WORDS);
-        for (term, count) in &terms.counts {
-            *frequencies.entry(*term).or_default() += share * count;
+        parts.extend(terms.counts.iter().map(|(term, count)| (*term, share * count)));
+    }
+    parts.extend(day.counts.iter().map(|(term, count)| (*term, DAY_WEIGHT * count)));
+    // Stable: what a term gets from each section is added up in the order of the sections.
+    parts.sort_by_key(|(term, _)| *term);
+    let of_a_term = parts.chunk_by(|a, b| a.0 == b.0);
+    let weigh = |same: &[(u32, f64)]| {
+        let tf: f64 = same.iter().fold(0.0, |sum, (_, part)| sum + part);
+        (same[0].0, (tf * (K1 + 1.0) / (tf + K1)) as f32)
+    };
+    let (mut indices, mut values): (Vec<u32>, Vec<f32>) = of_a_term.map(weigh).unzip();
+    // A word with the same number, one in four thousand million, counts as this one does.
+    match indices.binary_search(&everywhere) {
+        Ok(at) => values[at] = 1.0,
+        Err(at) => {
+            indices.insert(at, everywhere);
+            values.insert(at, 1.0);
         }
     }
-    for (term, count) in &day.counts {
-        *frequencies.entry(*term).or_default() += DAY_WEIGHT * count;
-    }
-    let mut weights: BTreeMap<u32, f32> =
-        frequencies.into_iter().map(|(term, tf)| (term, (tf * (K1 + 1.0) / (tf + K1)) as f32)).collect();
-    // A word with the same number, one in four thousand million, counts as this one does.
-    weights.insert(everywhere, 1.0);
-    let (indices, values) = weights.into_iter().unzip();
     Sparse { indices, values }
 }
 
@@ -177,22 +189,8 @@ fn document<'a>(sections: impl Iterator<Item = Section<'a>>, day: &Terms, everyw
 pub fn question(words: &Words, language: Language) -> Vec<String> {
     let stems = Stems::in_language(language);
     let mut seen = HashSet::new();
-    let stems = words.content().map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
+    let stems = stems.content(words).map(|word| stems.of(word).into_owned()).filter(|stem| seen.insert(stem.clone()));
     stems.take(limits::QUESTION_WORDS_MAX).collect()
-}
-
-/// The question's words, as they are indexed, that the memory holds; in the order of the question.
-#[must_use]
-pub fn shared(question: &Words, turn: &Turn, event_time: Timestamp, lexicon: &Lexicon) -> Vec<String> {
-    let held = memory(turn, event_time, lexicon);
-    let mut shared: Vec<String> = Vec::new();
-    for word in question.content() {
-        let stem = lexicon.stems.of(word);
-        if held.indices.binary_search(&lexicon.number(&stem)).is_ok() && !shared.iter().any(|known| *known == stem) {
-            shared.push(stem.into_owned());
-        }
-    }
-    shared
 }
 
 #[cfg(test)]

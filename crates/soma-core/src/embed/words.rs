@@ -9,6 +9,8 @@
 //! What a text gives never depends on the platform. It may change only together with the revision
 //! of the vectors that are made of it.
 
+mod stop;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -17,15 +19,6 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::language::Language;
-
-/// Function words: they carry no meaning of their own, so they are not indexed. Kept short on
-/// purpose: a long list made retrieval worse. Sorted, for binary search.
-const STOP: [&str; 62] = [
-    "a", "am", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for",
-    "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "is", "it", "its", "me", "my", "of",
-    "on", "or", "our", "she", "so", "t", "that", "the", "their", "them", "they", "this", "to", "was", "we", "were",
-    "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your", "yours",
-];
 
 /// The words of a text, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,14 +42,26 @@ impl Words {
         Self { folded, spans }
     }
 
+    /// How many words there are, function words included.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// Every word, function words included.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.spans.iter().map(|span| &self.folded[span.clone()])
     }
 
-    /// The words that carry meaning.
-    pub fn content(&self) -> impl Iterator<Item = &str> {
-        self.iter().filter(|word| !is_stop(word))
+    /// The words that carry meaning in a language.
+    pub fn content(&self, language: Language) -> impl Iterator<Item = &str> {
+        self.iter().filter(move |word| !is_stop(word, language))
     }
 
     /// Whether these words, function words included, contain all of `other` one after the other.
@@ -71,7 +76,7 @@ impl Words {
 /// A text without these names, wherever their words stand one after the other (`'s` behind them goes
 /// too). `None` when no name stands there, or when nothing that carries meaning would be left.
 #[must_use]
-pub fn without(text: &str, names: &[Words]) -> Option<String> {
+pub fn without(text: &str, names: &[Words], language: Language) -> Option<String> {
     let words = Words::of(text);
     let mut named = vec![false; words.spans.len()];
     for name in names {
@@ -81,7 +86,7 @@ pub fn without(text: &str, names: &[Words]) -> Option<String> {
             named[start..start + name.len()].fill(true);
         }
     }
-    let left = words.iter().zip(&named).any(|(word, named)| !named && !is_stop(word));
+    let left = words.iter().zip(&named).any(|(word, named)| !named && !is_stop(word, language));
     if !left || !named.contains(&true) {
         return None;
     }
@@ -103,31 +108,49 @@ pub fn without(text: &str, names: &[Words]) -> Option<String> {
     Some(rest.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Whether a word, in lower case, is a function word.
+/// Whether a word, in lower case, is a function word: it carries no meaning of its own, so it is not indexed.
 #[must_use]
-pub fn is_stop(word: &str) -> bool {
-    STOP.binary_search(&word).is_ok()
+pub fn is_stop(word: &str, language: Language) -> bool {
+    stop::words(language).binary_search(&word).is_ok()
+}
+
+/// Whether a language has a list of function words of its own; the others have that of English.
+#[must_use]
+pub(super) const fn has_own_stops(language: Language) -> bool {
+    stop::own(language).is_some()
 }
 
 /// Cuts the suffixes of one language off words.
 pub struct Stems {
     stemmer: Option<Stemmer>,
-    /// Whether the language is written in ASCII letters alone.
-    ascii: bool,
+    language: Language,
 }
 
 impl Stems {
     /// Those of a language.
     #[must_use]
     pub fn in_language(language: Language) -> Self {
-        Self { stemmer: language.algorithm().map(Stemmer::create), ascii: language == Language::English }
+        Self { stemmer: language.algorithm().map(Stemmer::create), language }
+    }
+
+    /// The language.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
+    }
+
+    /// The words of a text that carry meaning.
+    pub fn content<'a>(&self, words: &'a Words) -> impl Iterator<Item = &'a str> {
+        words.content(self.language)
     }
 
     /// The stem of a word in lower case. A word that the language does not write (of English, one with
     /// anything but ASCII letters; else with anything but letters) is its own.
     #[must_use]
     pub fn of<'a>(&self, word: &'a str) -> Cow<'a, str> {
-        let written = |c: char| if self.ascii { c.is_ascii_lowercase() } else { c.is_alphabetic() };
+        // English is written in ASCII letters alone.
+        let ascii = self.language == Language::English;
+        let written = |c: char| if ascii { c.is_ascii_lowercase() } else { c.is_alphabetic() };
         match &self.stemmer {
             Some(stemmer) if word.chars().all(written) => stemmer.stem(word),
             Some(_) | None => Cow::Borrowed(word),

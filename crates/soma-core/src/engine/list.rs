@@ -105,7 +105,7 @@ fn read_cursor(text: &str, order: Order) -> Result<ListKey> {
 fn read_key(text: &str) -> Option<ListKey> {
     let mut parts = text.split('.');
     let (time, importance, id) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || id.len() != 32 {
+    if parts.next().is_some() || id.len() != 32 || id.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
     let importance = match importance {

@@ -1,11 +1,11 @@
 //! JSON to filter: every key known, every operand of its field's type, every bound kept.
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::number::Num;
 use super::{Field, Filter, Test};
 use crate::error::{Code, Error, Result};
+use crate::ids::{self, Timestamp};
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX};
 
 const TESTS: [&str; 7] = ["eq", "in", "gt", "gte", "lt", "lte", "exists"];
@@ -17,9 +17,6 @@ pub(super) fn filter(value: &Value) -> Result<Filter> {
 struct Parser {
     terms: usize,
 }
-
-/// The first second that RFC 3339 can spell.
-const YEAR_ZERO_SECONDS: i64 = -62_167_219_200;
 
 /// What a field's operands can be.
 #[derive(Clone, Copy, PartialEq)]
@@ -155,7 +152,7 @@ fn scalar(field: &Field, operand: &Value, at: &str) -> Result<Value> {
         (Type::Any, Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))
         | (Type::Text, Value::String(_))
         | (Type::Number, Value::Number(_)) => Some(operand.clone()),
-        (Type::Id, Value::String(text)) => Uuid::parse_str(text).ok().map(|id| Value::from(id.to_string())),
+        (Type::Id, Value::String(text)) => ids::any_spelling(text).map(|id| Value::from(id.to_string())),
         (Type::Time, Value::String(text)) => Some(time(text, at)?),
         _ => None,
     };
@@ -183,18 +180,15 @@ fn ordered(field: &Field, operand: &Value, at: &str) -> Result<Value> {
     }
 }
 
-/// A time in microseconds since the epoch.
+/// A time in microseconds since the epoch, in the years that memories can have.
 fn time(text: &str, at: &str) -> Result<Value> {
-    let time: jiff::Timestamp = text
-        .parse()
+    let time = Timestamp::parse(text)
         .map_err(|e| refuse(at, format!("{text:?} is not an RFC 3339 time with an offset or Z")).because(e))?;
-    if time.as_second() < YEAR_ZERO_SECONDS {
-        return Err(refuse(at, format!("{text:?} lies before the year 0")));
-    }
-    if time.subsec_nanosecond() % 1_000 != 0 {
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    if fraction.bytes().take_while(u8::is_ascii_digit).count() > 6 {
         return Err(refuse(at, format!("{text:?} is finer than a microsecond")).remedy("give at most six digits"));
     }
-    Ok(Value::from(time.as_microsecond()))
+    Ok(Value::from(time.0))
 }
 
 fn refuse_unknown(object: &Map<String, Value>, form: &str, known: &[&str], at: &str) -> Result<()> {

@@ -235,3 +235,14 @@ fn a_damaged_position_is_refused() {
     assert!(Position::parse(&"p1A".repeat(limits::POSITION_BYTES_MAX)).is_err());
     assert!(Position::parse("p1é").is_err());
 }
+
+#[test]
+fn a_log_is_renewed_from_its_second_generation_on() {
+    for (name, renewed) in
+        [("cluster/memory.events#1", false), ("cluster/memory.events#2", true), ("cluster/a#b#12", true)]
+    {
+        assert_eq!(LogId::new(name).is_renewed(), renewed, "{name}");
+    }
+    assert!(!LogId::new("0190b8a0-0000-7000-8000-000000000001").is_renewed(), "a journal");
+    assert!(!LogId::new("cluster/memory.events#x").is_renewed());
+}

@@ -1,4 +1,4 @@
-//! The next batch, read and embedded while the stores take the one before.
+//! The next batch, read, decoded and embedded while the stores take the one before.
 //!
 //! With a backlog the projector waits for the stores most of the time, and the stores for the
 //! embedder the rest of it. So a full batch lets the next one be made ready beside it.
@@ -7,18 +7,35 @@
 //! shows another payload is embedded when it is planned. Dropping all of it loses nothing, so a failure
 //! here is not reported: the next step meets it again.
 
+use super::Projector;
+use super::letters::{self, Decoded};
 use super::points::{EMBED_CHUNK, Embedded, own_vector};
-use super::{Projector, letters};
 use crate::error::Result;
 use crate::event::EventType;
+use crate::fold::Entry;
 use crate::ids::{Offset, Partition};
 use crate::log::{ReadLimit, Record};
+
+/// Records to apply together, and what was made of them beforehand.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) records: Vec<Record>,
+    /// `None` when nobody has read them yet.
+    pub(super) decoded: Option<Decoded>,
+    pub(super) embedded: Embedded,
+}
+
+impl Batch {
+    /// Nothing was made beforehand.
+    pub(super) fn of(records: Vec<Record>) -> Self {
+        Self { records, ..Self::default() }
+    }
+}
 
 /// A batch that has been read.
 pub(super) struct Ahead {
     from: Offset,
-    records: Vec<Record>,
-    embedded: Embedded,
+    batch: Batch,
 }
 
 impl Ahead {
@@ -33,21 +50,21 @@ impl Ahead {
         if records.is_empty() {
             return None;
         }
-        let embedded = match projector.index {
-            Some(_) => embed(projector, &records).await.unwrap_or_default(),
-            None => Embedded::default(),
+        let decoded = letters::decode(projector, &records).await.ok();
+        let embedded = match (&projector.index, &decoded) {
+            (Some(_), Some(decoded)) => embed(projector, &decoded.entries).await.unwrap_or_default(),
+            (_, _) => Embedded::default(),
         };
-        Some(Self { from, records, embedded })
+        Some(Self { from, batch: Batch { records, decoded, embedded } })
     }
 
     /// The batch, if it is the one that starts at `from` and keeps the limit.
-    pub(super) fn batch(self, from: Offset, limit: ReadLimit) -> Option<(Vec<Record>, Embedded)> {
-        (self.from == from && self.records.len() <= limit.records).then_some((self.records, self.embedded))
+    pub(super) fn batch(self, from: Offset, limit: ReadLimit) -> Option<Batch> {
+        (self.from == from && self.batch.records.len() <= limit.records).then_some(self.batch)
     }
 }
 
-async fn embed(projector: &Projector, records: &[Record]) -> Result<Embedded> {
-    let entries = letters::decode(projector, records).await.map_err(|failure| failure.error)?.entries;
+async fn embed(projector: &Projector, entries: &[Entry]) -> Result<Embedded> {
     let live = entries.iter().map(|entry| &entry.event).filter(|event| event.kind != EventType::Deleted);
     let live = live.filter_map(|event| Some((event, event.content.as_ref()?)));
     let ours: Vec<_> =

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::ahead::Batch;
 use super::letters::{self, Decoded};
 use super::observe::{Component, Report};
-use super::points::{self, Embedded, Planner};
+use super::points::{self, Planner};
 use super::reach::{self, Places};
 use super::vectors::Vectors;
 use super::{Failure, Projector, Session};
@@ -28,13 +29,16 @@ const TRACEPARENT: &str = "traceparent";
 pub(super) async fn apply<T>(
     projector: &Projector,
     session: &mut Session,
-    records: &[Record],
-    embedded: Embedded,
+    Batch { records, decoded, embedded }: &mut Batch,
     beside: impl Future<Output = Option<T>>,
 ) -> Result<Option<T>, Failure> {
+    let records = records.as_slice();
     let Some(last) = records.last() else { return Ok(None) };
     let mut report = Report { records: records.len(), ..Report::default() };
-    let decoded = letters::decode(projector, records).await?;
+    let decoded = match decoded.take() {
+        Some(decoded) => decoded,
+        None => letters::decode(projector, records).await?,
+    };
     let mut watch = Watch::start(projector);
 
     let mut staging = projector.store.begin(&session.claim).await.map_err(store)?;
@@ -56,7 +60,7 @@ pub(super) async fn apply<T>(
     }
     report.records_took += watch.lap();
 
-    let mut ops = plan(projector, &mut session.vectors, &subjects, embedded).await?;
+    let mut ops = plan(projector, &mut session.vectors, &subjects, std::mem::take(embedded)).await?;
     report.embeddings_replaced = embeddings_replaced(projector, &folded);
     points::set_rev(&mut ops, rev);
     let mut done = None;
@@ -68,8 +72,8 @@ pub(super) async fn apply<T>(
     report.index_took += watch.lap();
 
     // Behind everything that a store can refuse: a batch that is cut anew may fold otherwise.
-    report.letters = letters::put(projector, session, &decoded, &folded).await?;
-    erase(projector, session, &decoded, &folded).await?;
+    report.letters = letters::put(projector, session, (&decoded, records), &folded).await?;
+    erase(projector, session, (&decoded, records), &folded).await?;
     watch.lap();
     pass(session, staging, advance(projector, last)).await?;
     report.records_took += watch.lap();
@@ -171,7 +175,7 @@ async fn plan(
     projector: &Projector,
     vectors: &mut Vectors,
     subjects: &[Subject<'_>],
-    embedded: Embedded,
+    embedded: points::Embedded,
 ) -> Result<Vec<Op>, Failure> {
     if projector.index.is_none() {
         return Ok(Vec::new());
@@ -194,7 +198,7 @@ fn embeddings_replaced(projector: &Projector, folded: &Folded) -> usize {
 async fn erase(
     projector: &Projector,
     session: &Session,
-    decoded: &Decoded<'_>,
+    (decoded, records): (&Decoded, &[Record]),
     folded: &Folded,
 ) -> Result<(), Failure> {
     let claim = &session.claim;
@@ -202,7 +206,7 @@ async fn erase(
     let erased: HashSet<EventId> =
         rows.filter(|row| row.event.content.is_none()).map(|row| row.event.event_id).collect();
     let mut items: Vec<(MemoryId, Erasure)> = Vec::new();
-    for ((entry, record), outcome) in decoded.entries.iter().zip(&decoded.records).zip(&folded.outcomes) {
+    for ((entry, record), outcome) in decoded.with_records(records).zip(&folded.outcomes) {
         let Entry { event, place } = entry;
         let took_part = match outcome {
             Outcome::Applied | Outcome::Stale => true,
@@ -244,6 +248,7 @@ fn advance(projector: &Projector, last: &Record) -> Advance {
 async fn pass(session: &mut Session, staging: Box<dyn Staging>, advance: Advance) -> Result<(), Failure> {
     staging.commit(advance).await.map_err(store)?;
     session.next = advance.next;
+    session.last = advance.last.or(session.last);
     session.dirty = true;
     session.lettered.clear();
     Ok(())

@@ -8,20 +8,29 @@ use crate::fold::{self, Entry, Folded, Outcome};
 use crate::ids::EventId;
 use crate::log::{DeadLetter, Record};
 
-/// A decoded batch: what can be folded, with the record of each, and what cannot be read.
-pub(super) struct Decoded<'a> {
+/// A decoded batch: what can be folded, with the number of its record, and what cannot be read.
+pub(super) struct Decoded {
     pub(super) entries: Vec<Entry>,
-    pub(super) records: Vec<&'a Record>,
+    /// Of each entry, which of the batch's records it was.
+    pub(super) numbers: Vec<usize>,
     refused: Vec<DeadLetter>,
+}
+
+impl Decoded {
+    /// What can be folded, each with its record.
+    pub(super) fn with_records<'a>(&'a self, records: &'a [Record]) -> impl Iterator<Item = (&'a Entry, &'a Record)> {
+        self.entries.iter().zip(&self.numbers).map(|(entry, number)| (entry, &records[*number]))
+    }
 }
 
 /// Decodes a batch. Schemas are asked for first: while nobody can tell whether they exist, nothing of
 /// the batch is judged.
-pub(super) async fn decode<'a>(projector: &Projector, records: &'a [Record]) -> Result<Decoded<'a>, Failure> {
+pub(super) async fn decode(projector: &Projector, records: &[Record]) -> Result<Decoded, Failure> {
     let unknown = schemas::unknown(projector.schemas.as_ref(), records).await;
     let unknown = unknown.map_err(Failure::of(Component::Schemas))?;
-    let mut decoded = Decoded { entries: Vec::new(), records: Vec::new(), refused: Vec::new() };
-    for record in records {
+    let (entries, numbers) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+    let mut decoded = Decoded { entries, numbers, refused: Vec::new() };
+    for (number, record) in records.iter().enumerate() {
         let read = codec::decode(record, projector.options.value_bytes_max);
         let foreign = frame::schema(record).filter(|id| unknown.contains(id));
         match (foreign, read) {
@@ -31,7 +40,7 @@ pub(super) async fn decode<'a>(projector: &Projector, records: &'a [Record]) -> 
             }
             (None, Ok(entry)) => {
                 decoded.entries.push(entry);
-                decoded.records.push(record);
+                decoded.numbers.push(number);
             }
             (None, Err(codec::Refused { error, event_id })) => {
                 decoded.refused.push(letter(projector, record, &error, "decoder", event_id));
@@ -46,11 +55,11 @@ pub(super) async fn decode<'a>(projector: &Projector, records: &'a [Record]) -> 
 pub(super) async fn put(
     projector: &Projector,
     session: &mut Session,
-    decoded: &Decoded<'_>,
+    (decoded, records): (&Decoded, &[Record]),
     folded: &Folded,
 ) -> Result<Vec<String>, Failure> {
     let mut letters = decoded.refused.clone();
-    for ((entry, record), outcome) in decoded.entries.iter().zip(&decoded.records).zip(&folded.outcomes) {
+    for ((entry, record), outcome) in decoded.with_records(records).zip(&folded.outcomes) {
         if *outcome == Outcome::NamespaceMismatch {
             letters.push(letter(projector, record, &fold::mismatch(&entry.event), "fold", Some(entry.event.event_id)));
         }

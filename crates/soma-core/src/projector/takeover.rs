@@ -11,7 +11,7 @@ use super::{Failure, Projector, Session, points};
 use crate::context::{self, REACH, Subject};
 use crate::error::{Code, Error, Result};
 use crate::event::codec;
-use crate::ids::{LogId, MemoryId, Partition};
+use crate::ids::{LogId, MemoryId, Offset, Partition};
 use crate::index::{Op, VectorIndex};
 use crate::log::{Bounds, ReadLimit};
 use crate::store::{Claim, Claimed, LastEvent, Staging};
@@ -27,12 +27,15 @@ pub(super) async fn take(projector: &Projector, partition: Partition) -> Result<
     let claimed = projector.store.claim(&projector.name, projector.log.id(), partition, now).await;
     let claimed = claimed.map_err(Failure::of(Component::KvWriter))?;
     let bounds = bounds(projector, partition).await.map_err(Failure::of(Component::Log))?;
-    check(projector, &claimed, bounds).await.map_err(Failure::of(Component::Log))?;
+    let next = begins_at(projector.log.id(), &claimed, bounds);
+    check(projector, next, claimed.last, bounds).await.map_err(Failure::of(Component::Log))?;
     let repaired = repair(projector, &claimed, bounds).await?;
     let lag = projector.index.as_ref().map_or(Duration::ZERO, |index| index.durability_lag());
     let mut session = Session {
         claim: claimed.claim,
-        next: claimed.next,
+        next,
+        last: claimed.last,
+        doubtful: false,
         dirty: repaired,
         flushed_at: projector.clock.elapsed(),
         trail: Trail::new(lag),
@@ -52,9 +55,37 @@ async fn bounds(projector: &Projector, partition: Partition) -> Result<Bounds> {
     })
 }
 
+/// Where projecting begins. Whoever renewed a log has accepted what it had lost by then, and nothing of it
+/// has been projected yet.
+fn begins_at(log: &LogId, claimed: &Claimed, bounds: Bounds) -> Offset {
+    let untouched = claimed.next == 0 && claimed.last.is_none();
+    if bounds.first == 0 || !untouched || !log.is_renewed() {
+        return claimed.next;
+    }
+    tracing::warn!(
+        log.partition = bounds.partition,
+        log.offset = bounds.first,
+        "the renewed log begins later than it did: what lay before is not projected, and memories that only it told of stay as they are"
+    );
+    bounds.first
+}
+
+/// Whether the log, which could not be read for a while, still continues where the session stands.
+pub(super) async fn is_the_same(projector: &Projector, session: &Session) -> Result<bool, Failure> {
+    let same = async {
+        let bounds = bounds(projector, session.claim.partition).await?;
+        check(projector, session.next, session.last, bounds).await
+    };
+    match same.await {
+        Ok(()) => Ok(true),
+        Err(error) if error.code == Code::LogReplaced => Ok(false),
+        Err(error) => Err(Failure { component: Component::Log, error }),
+    }
+}
+
 /// Refuses a log that does not continue where the position stands.
-async fn check(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Result<()> {
-    let (log, next) = (projector.log.id(), claimed.next);
+async fn check(projector: &Projector, next: Offset, last: Option<LastEvent>, bounds: Bounds) -> Result<()> {
+    let log = projector.log.id();
     if next > bounds.next {
         let end = bounds.next;
         return Err(replaced(log, bounds, &format!("it ends at offset {end}, before the projected position {next}")));
@@ -63,7 +94,7 @@ async fn check(projector: &Projector, claimed: &Claimed, bounds: Bounds) -> Resu
         let first = bounds.first;
         return Err(replaced(log, bounds, &format!("offsets {next} to {first} are gone before they were projected")));
     }
-    let Some(last) = claimed.last.filter(|last| last.offset >= bounds.first) else { return Ok(()) };
+    let Some(last) = last.filter(|last| last.offset >= bounds.first) else { return Ok(()) };
     let one = ReadLimit { records: 1, bytes: 1 };
     let found = projector.log.read(bounds.partition, last.offset, one).await?;
     match found.first() {

@@ -1,13 +1,13 @@
 //! What a question asks for: its words, its vector, and how the candidates of both are ranked.
 
-use super::{Mode, Probe, Request, rarity};
+use super::rarity::{self, ByWords};
+use super::{Mode, Probe, Request};
 use crate::embed::language::Language;
 use crate::embed::sparse;
 use crate::embed::words::{Words, without};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::ids::Namespace;
-use crate::index::Sparse;
 use crate::limits;
 
 /// What takes part in answering.
@@ -16,7 +16,7 @@ pub(super) struct Plan {
     pub(super) mode: Mode,
     pub(super) words: Words,
     /// What finds the candidates by word; each memory is found by one of them at most.
-    pub(super) sparse: Option<Vec<Sparse>>,
+    pub(super) sparse: Option<Vec<ByWords>>,
     pub(super) dense: Option<Vec<f32>>,
     pub(super) dense_weight: f64,
     /// In which the words are cut.
@@ -39,7 +39,7 @@ impl Plan {
         let stems = sparse::question(&words, language);
         let wordless = stems.is_empty();
         let sparse = async || by_words(engine, request, namespaces, &stems, language).await.map(Some);
-        let dense = async || vector(engine, text, namespaces).await.map(Some);
+        let dense = async || vector(engine, text, namespaces, language).await.map(Some);
         Ok(match request.mode {
             Mode::Lexical => alone(Mode::Lexical, words, sparse().await?, None),
             Mode::Dense => alone(Mode::Dense, words, None, dense().await?),
@@ -57,7 +57,7 @@ async fn by_words(
     namespaces: Option<&[Namespace]>,
     stems: &[String],
     language: Language,
-) -> Result<Vec<Sparse>> {
+) -> Result<Vec<ByWords>> {
     if stems.is_empty() {
         return Ok(Vec::new());
     }
@@ -69,7 +69,7 @@ async fn by_words(
 
 /// The vector of a question without the names of those who speak in the namespaces asked: every turn of
 /// theirs names them, so a vector that does too is near to all of their turns and to none in particular.
-async fn vector(engine: &Engine, text: &str, namespaces: Option<&[Namespace]>) -> Result<Vec<f32>> {
+async fn vector(engine: &Engine, text: &str, namespaces: Option<&[Namespace]>, language: Language) -> Result<Vec<f32>> {
     let namespaces = namespaces.unwrap_or_default();
     let actors = if namespaces.len() <= limits::ACTOR_NAMESPACES_MAX {
         engine.store.actors(namespaces, limits::ACTORS_MAX).await?
@@ -77,7 +77,7 @@ async fn vector(engine: &Engine, text: &str, namespaces: Option<&[Namespace]>) -
         Vec::new()
     };
     let names: Vec<Words> = actors.iter().map(|actor| Words::of(actor)).collect();
-    let nameless = without(text, &names);
+    let nameless = without(text, &names, language);
     engine.embedder.query(nameless.as_deref().unwrap_or(text)).await
 }
 

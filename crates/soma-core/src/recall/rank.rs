@@ -8,6 +8,7 @@
 //! The same candidates give the same order and the same bits, whatever their order at the start.
 
 use super::Mode;
+use crate::embed::language::Language;
 use crate::embed::words::Words;
 use crate::ids::MemoryId;
 use crate::turn::Turn;
@@ -58,12 +59,21 @@ pub struct Score {
     pub parts: Vec<(&'static str, f64)>,
 }
 
+/// What is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Its words; none of a question by vector.
+    pub words: &'a Words,
+    /// Whose function words count nothing.
+    pub language: Language,
+}
+
 /// Scores candidates and sorts them, best first, ties by id. `turns[i]` is what `candidates[i]`
 /// says; it is read in hybrid mode only and may be left empty otherwise. `dense_weight` is the embedder's.
 #[must_use]
 pub fn rank(
     mode: Mode,
-    question: &Words,
+    question: &Asked<'_>,
     dense_weight: f64,
     candidates: &[Candidate],
     turns: &[Turn],
@@ -117,9 +127,9 @@ fn share(score: f64, best: f64) -> f64 {
 
 /// What speaks for or against a memory whatever the words. Actor and question mark mean something
 /// in a conversation only; the length counts everywhere, or plain facts would stand behind turns.
-fn priors(question: &Words, turn: &Turn, parts: &mut Vec<(&'static str, f64)>) {
+fn priors(question: &Asked<'_>, turn: &Turn, parts: &mut Vec<(&'static str, f64)>) {
     if turn.thread.is_some() {
-        let named = turn.actor.as_deref().is_some_and(|actor| question.contain(&Words::of(actor)));
+        let named = turn.actor.as_deref().is_some_and(|actor| question.words.contain(&Words::of(actor)));
         if named {
             parts.push(("actor", ACTOR));
         }
@@ -127,7 +137,7 @@ fn priors(question: &Words, turn: &Turn, parts: &mut Vec<(&'static str, f64)>) {
             parts.push(("asks", ASKS));
         }
     }
-    let words = Words::of(&turn.text).content().take(CONTENT_WORDS_MAX).count();
+    let words = Words::of(&turn.text).content(question.language).take(CONTENT_WORDS_MAX).count();
     parts.push(("length", LENGTH[words]));
 }
 

@@ -11,8 +11,8 @@
 //!
 //! and the index's `N` falls out. Its logarithm is the word's inverse document frequency in the
 //! namespace; over several namespaces the shares are added up first, so that an answer is ranked as if
-//! the memories asked were all that there are. What other namespaces hold changes nothing, and cannot
-//! be read from a score.
+//! the memories asked were all that there are. What other namespaces hold changes nothing, but
+//! for words that share a number, one pair in four thousand million.
 //!
 //! Over more namespaces than [`limits::COUNTED_NAMESPACES_MAX`] (fewer for long questions) the counts of
 //! the first of them stand for all.
@@ -30,6 +30,15 @@ use crate::limits;
 /// Added to what the logarithm is taken of, so that a word which every memory holds still finds them.
 const FLOOR: f64 = 0.05;
 
+/// One search by words.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ByWords {
+    /// Terms of these namespaces, as they are weighted.
+    pub(super) terms: Sparse,
+    /// The namespaces.
+    pub(super) namespaces: Vec<Namespace>,
+}
+
 /// The searches that find what holds these stems in these namespaces, each stem weighted by how rare it
 /// is in all of them.
 ///
@@ -40,7 +49,9 @@ pub(super) async fn searches(
     stems: &[String],
     namespaces: &[Namespace],
     language: Language,
-) -> Result<Vec<Sparse>> {
+) -> Result<Vec<ByWords>> {
+    let words = (limits::RECALL_TERMS_MAX / namespaces.len().max(1)).max(limits::QUESTION_WORDS_MIN);
+    let stems = &stems[..stems.len().min(words)];
     let lexicons: Vec<Lexicon> = namespaces.iter().map(|namespace| Lexicon::of(namespace, language)).collect();
     let counted = (limits::COUNTED_TERMS_MAX / (stems.len() + 1)).clamp(1, limits::COUNTED_NAMESPACES_MAX);
     let counted = &lexicons[..counted.min(lexicons.len())];
@@ -50,9 +61,9 @@ pub(super) async fn searches(
         .collect();
     let weights = engine.index.rarities(&terms).await?;
     let factors = Factors::of(stems.len(), &weights);
-    let numbered = lexicons.iter().enumerate().map(|(at, lexicon)| {
+    let numbered = lexicons.iter().zip(namespaces).enumerate().map(|(at, (lexicon, namespace))| {
         let factors = factors.in_namespace(at).iter().copied();
-        stems.iter().map(|stem| lexicon.number(stem)).zip(factors)
+        (namespace, stems.iter().map(|stem| lexicon.number(stem)).zip(factors))
     });
     Ok(packed(numbered))
 }
@@ -79,6 +90,8 @@ impl Factors {
                 let held: Vec<f32> = rows().filter_map(|row| row[at]).collect();
                 let holding: f64 = held.iter().map(|weight| share(*weight)).sum();
                 let mean = held.iter().map(|weight| f64::from(*weight)).sum::<f64>() / held.len() as f64;
+                // Words of two namespaces may share a number; then more points hold it than there are memories.
+                let holding = holding.min(memories);
                 (holding > 0.0).then(|| ((memories / holding + FLOOR).ln(), mean))
             })
             .collect();
@@ -105,20 +118,23 @@ impl Factors {
 
 /// The terms of all namespaces in as few searches as [`limits::SEARCH_TERMS_MAX`] allows, those of one
 /// namespace together.
-fn packed(namespaces: impl Iterator<Item = impl Iterator<Item = (u32, f32)>>) -> Vec<Sparse> {
-    let mut searches: Vec<BTreeMap<u32, f32>> = Vec::new();
-    for terms in namespaces {
+fn packed<'a>(namespaces: impl Iterator<Item = (&'a Namespace, impl Iterator<Item = (u32, f32)>)>) -> Vec<ByWords> {
+    let mut searches: Vec<(BTreeMap<u32, f32>, Vec<Namespace>)> = Vec::new();
+    for (namespace, terms) in namespaces {
         let terms: Vec<(u32, f32)> = terms.collect();
-        match searches.last_mut().filter(|search| search.len() + terms.len() <= limits::SEARCH_TERMS_MAX) {
-            Some(search) => search.extend(terms),
-            None => searches.push(terms.into_iter().collect()),
+        match searches.last_mut().filter(|(search, _)| search.len() + terms.len() <= limits::SEARCH_TERMS_MAX) {
+            Some((search, names)) => {
+                search.extend(terms);
+                names.push(namespace.clone());
+            }
+            None => searches.push((terms.into_iter().collect(), vec![namespace.clone()])),
         }
     }
-    let sparse = |search: BTreeMap<u32, f32>| {
-        let (indices, values) = search.into_iter().unzip();
-        Sparse { indices, values }
+    let search = |(terms, namespaces): (BTreeMap<u32, f32>, _)| {
+        let (indices, values) = terms.into_iter().unzip();
+        ByWords { terms: Sparse { indices, values }, namespaces }
     };
-    searches.into_iter().map(sparse).collect()
+    searches.into_iter().map(search).collect()
 }
 
 #[cfg(test)]

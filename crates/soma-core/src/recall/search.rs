@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::question::Plan;
 use super::rank::{self, Candidate, Score};
-use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope};
-use crate::embed::sparse::{self, Lexicon};
+use super::rarity::ByWords;
+use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope, why};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
 use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace};
-use crate::index::{FoundList, Query, Search, Sparse};
+use crate::index::{FoundList, Query, Search};
 use crate::limits;
 use crate::memory::Memory;
 use crate::turn::Turn;
@@ -38,7 +38,8 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         limit = limit.saturating_mul(2);
     };
     let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
-    let hits = hits(request, &plan, ranked, &candidates, memories);
+    let best = best(request.top_k, ranked, &candidates, memories);
+    let hits = hits(engine, request, &plan, best).await?;
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -60,15 +61,21 @@ fn check(engine: &Engine, request: &Request) -> Result<()> {
             return refuse("boost", what, "weigh importance by 0 to 1 and give the half-life in days");
         }
     }
-    if matches!(&request.scope, Scope::Namespaces(names) if names.is_empty()) {
-        return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
+    if let Scope::Namespaces(names) = &request.scope {
+        if names.is_empty() {
+            return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
+        }
+        if names.len() > limits::RECALL_NAMESPACES_MAX {
+            let what = format!("{} namespaces are named, not 1 to {}", names.len(), limits::RECALL_NAMESPACES_MAX);
+            return refuse("namespaces", what, "ask in several recalls, or by a namespace_prefix");
+        }
     }
     match &request.probe {
         Probe::Text(text) if text.trim().is_empty() => {
             refuse("query", "the query is empty".into(), "ask in words, or list memories instead")
         }
-        Probe::Text(text) if text.len() > limits::QUERY_BYTES_MAX => {
-            let what = format!("the query has {} bytes, at most {} are allowed", text.len(), limits::QUERY_BYTES_MAX);
+        Probe::Text(text) if text.chars().count() > limits::QUERY_CHARS_MAX => {
+            let what = format!("the query has more than {} characters", limits::QUERY_CHARS_MAX);
             refuse("query", what, "ask a shorter question")
         }
         Probe::Text(_) => Ok(()),
@@ -151,16 +158,20 @@ impl Round<'_> {
 
     async fn list(&self, query: Option<Query>, limit: usize) -> Result<Option<FoundList>> {
         let Some(query) = query else { return Ok(None) };
-        let (namespaces, filter) = (self.namespaces.clone(), self.request.filter.clone());
-        let search = Search { query, namespaces, filter, ids: None, limit };
-        self.engine.index.search(&search).await.map(Some)
+        self.search(query, self.namespaces.clone(), limit).await.map(Some)
+    }
+
+    async fn search(&self, query: Query, namespaces: Option<Vec<Namespace>>, limit: usize) -> Result<FoundList> {
+        let filter = self.request.filter.clone();
+        self.engine.index.search(&Search { query, namespaces, filter, ids: None, limit }).await
     }
 
     /// The best of several searches by words; each point is found by one of them at most.
-    async fn by_words(&self, searches: &[Sparse], limit: usize) -> Result<FoundList> {
+    async fn by_words(&self, searches: &[ByWords], limit: usize) -> Result<FoundList> {
         let mut all = FoundList { found: Vec::new(), exact: true };
         for search in searches {
-            let list = self.list(Some(Query::Sparse(search.clone())), limit).await?.unwrap_or_default();
+            let namespaces = self.namespaces.as_ref().map(|_| search.namespaces.clone());
+            let list = self.search(Query::Sparse(search.terms.clone()), namespaces, limit).await?;
             all.exact &= list.exact;
             all.found.extend(list.found);
         }
@@ -202,7 +213,7 @@ impl Round<'_> {
         };
         let (wordless, distant) = (without(|scores| scores.0.is_none()), without(|scores| scores.1.is_none()));
         for search in sparse {
-            for hit in self.scores(Query::Sparse(search.clone()), &wordless).await? {
+            for hit in self.scores(Query::Sparse(search.terms.clone()), &wordless).await? {
                 found.entry(hit.0).or_default().0 = Some(hit.1);
             }
         }
@@ -238,7 +249,8 @@ async fn ranked(
         Mode::Hybrid => memories.iter().map(|memory| Turn::of(&memory.payload)).collect(),
         Mode::Dense | Mode::Lexical => Vec::new(),
     };
-    let mut ranked = rank::rank(plan.mode, &plan.words, plan.dense_weight, candidates, &turns);
+    let asked = rank::Asked { words: &plan.words, language: plan.language };
+    let mut ranked = rank::rank(plan.mode, &asked, plan.dense_weight, candidates, &turns);
     if let (Some(reranker), Probe::Text(question), Mode::Hybrid) = (&engine.reranker, &request.probe, request.mode) {
         let best: Vec<&Memory> = ranked.iter().take(RERANKED).map(|(at, _)| &memories[*at]).collect();
         let scores = reranker.scores(question, &best).await?;
@@ -247,29 +259,37 @@ async fn ranked(
     Ok(ranked)
 }
 
-fn hits(
-    request: &Request,
-    plan: &Plan,
-    ranked: Vec<(usize, Score)>,
-    candidates: &[Candidate],
-    memories: Vec<Memory>,
-) -> Vec<Hit> {
+/// A memory that was ranked: its score, and what both lists said of it.
+struct Best {
+    memory: Memory,
+    score: Score,
+    bm25: Option<f64>,
+    cosine: Option<f64>,
+}
+
+/// The first `top_k` of what was ranked.
+fn best(top_k: usize, ranked: Vec<(usize, Score)>, candidates: &[Candidate], memories: Vec<Memory>) -> Vec<Best> {
     let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let top = ranked.into_iter().take(request.top_k);
-    top.filter_map(|(at, score)| {
-        let memory = memories[at].take()?;
-        let explain = request.explain.then(|| Explain {
-            bm25: candidates[at].bm25,
-            cosine: candidates[at].cosine,
-            terms: sparse::shared(
-                &plan.words,
-                &Turn::of(&memory.payload),
-                memory.updated_at,
-                &Lexicon::of(&memory.namespace, plan.language),
-            ),
-            parts: score.parts,
+    let best = ranked.into_iter().take(top_k).filter_map(|(at, score)| {
+        let Candidate { bm25, cosine, .. } = candidates[at];
+        Some(Best { memory: memories[at].take()?, score, bm25, cosine })
+    });
+    best.collect()
+}
+
+async fn hits(engine: &Engine, request: &Request, plan: &Plan, best: Vec<Best>) -> Result<Vec<Hit>> {
+    let mut words = if request.explain {
+        let memories: Vec<&Memory> = best.iter().map(|best| &best.memory).collect();
+        why::words(engine, plan, &memories).await?
+    } else {
+        HashMap::new()
+    };
+    let hits = best.into_iter().map(|Best { memory, score, bm25, cosine }| {
+        let explain = request.explain.then(|| {
+            let why::Words { own, lent } = words.remove(&memory.id).unwrap_or_default();
+            Explain { bm25, cosine, parts: score.parts, terms: own, context: lent }
         });
-        Some(Hit { memory, score: score.total, explain })
-    })
-    .collect()
+        Hit { memory, score: score.total, explain }
+    });
+    Ok(hits.collect())
 }

@@ -72,6 +72,29 @@ impl Log {
         inner.partitions.iter_mut().for_each(|part| *part = Part::default());
     }
 
+    /// The same records under another name, as those of a topic whose log was renewed.
+    #[must_use]
+    pub fn renewed(&self, name: &str) -> Self {
+        let id = LogId::new(name);
+        let inner = lock(&self.inner);
+        let named = |record: &Record| {
+            let place = Place { log: id.clone(), ..record.place.clone() };
+            (place.offset, Record { place, ..record.clone() })
+        };
+        let part = |part: &Part| Part {
+            first: part.first,
+            next: part.next,
+            records: part.records.values().map(named).collect(),
+        };
+        let (partitions, known) = (inner.partitions.iter().map(part).collect(), inner.known.clone());
+        Self {
+            id: id.clone(),
+            clock: Arc::clone(&self.clock),
+            inner: Mutex::new(Inner { partitions, known }),
+            grown: Notify::new(),
+        }
+    }
+
     /// Every retained record, by partition and offset.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {

@@ -18,7 +18,7 @@ use super::lock;
 use crate::error::{Code, Error, Result};
 use crate::fold::{Change, Entry, Erase, State};
 use crate::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
-use crate::store::{Advance, Claim, Claimed, LastEvent, Loaded, Projecting, ProjectorName, Staging};
+use crate::store::{Advance, Claim, Claimed, LastEvent, Loaded, Mending, Projecting, ProjectorName, Staging};
 use crate::thread::{Placed, Thread, TurnKey};
 
 /// A [`crate::store::MemoryStore`] in memory.
@@ -145,6 +145,23 @@ impl Projecting for Store {
         }
     }
 
+    async fn mend(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> Result<Mending> {
+        let key = (projector.clone(), log.clone(), partition);
+        let (epoch, next, last) = {
+            let inner = lock(&self.0.inner);
+            let row = inner.positions.get(&key).ok_or_else(|| {
+                Error::new(Code::Unavailable, format!("nobody has taken partition {partition} of {log} yet"))
+            })?;
+            (row.epoch, row.next, row.last)
+        };
+        let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch };
+        let staging = self.begin(&claim).await?;
+        // It had to wait, perhaps, for the owner's transaction.
+        let moved = lock(&self.0.inner).positions.get(&key).map(|row| (row.next, row.last));
+        let (next, last) = moved.unwrap_or((next, last));
+        Ok(Mending { staging, next, last })
+    }
+
     async fn mark_indexed(&self, claim: &Claim, indexed: Offset) -> Result<()> {
         let mut inner = lock(&self.0.inner);
         let row = inner.row(claim)?;
@@ -232,6 +249,17 @@ impl Staging for Transaction {
         Ok(rev)
     }
 
+    async fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<()> {
+        self.check(&lock(&self.shared.inner))?;
+        self.tables.discard(ids, events);
+        Ok(())
+    }
+
+    /// Nothing is kept that could be wrong.
+    async fn recount(&mut self) -> Result<()> {
+        self.check(&lock(&self.shared.inner))
+    }
+
     async fn commit(mut self: Box<Self>, advance: Advance) -> Result<()> {
         let mut inner = lock(&self.shared.inner);
         self.check(&inner)?;
@@ -248,6 +276,19 @@ impl Staging for Transaction {
 }
 
 impl Tables {
+    fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) {
+        for id in ids {
+            self.memories.remove(id);
+        }
+        self.events.retain(|event, id| !ids.contains(id) && !events.contains(event));
+        for row in self.memories.values_mut() {
+            let is_there = |entry: &Entry| !events.contains(&entry.event.event_id);
+            if !row.entries.iter().all(is_there) {
+                Arc::make_mut(row).entries.retain(is_there);
+            }
+        }
+    }
+
     fn apply(&mut self, change: &Change, rev: u64) -> Result<()> {
         let Change { state, visible, erase, rows } = change;
         let mut entries = self.memories.get(&state.id).map(|row| row.entries.clone()).unwrap_or_default();

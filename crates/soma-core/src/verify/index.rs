@@ -76,7 +76,6 @@ pub(super) async fn look_again(engine: &Engine, report: &mut Report) -> Result<(
             kept.push(finding);
         }
     }
-    report.differences = kept.len() as u64;
     report.findings = kept;
     Ok(())
 }

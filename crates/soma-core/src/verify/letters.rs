@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::PAGE;
 use super::log::Range;
-use super::report::{Finding, Report, What};
+use super::report::{Finding, Part, Report, What};
 use crate::engine::Engine;
 use crate::error::{Code, Result};
 use crate::ids::Place;
@@ -37,6 +37,19 @@ impl Kept {
 /// The letters that the log calls for: where, and why.
 #[derive(Default)]
 pub(super) struct Expected(pub(super) BTreeMap<Place, String>);
+
+/// Says what to do about letters: they are no copy of the log that could be made again from it.
+pub(super) fn advise(report: &mut Report) {
+    for finding in report.findings.iter_mut().filter(|finding| finding.part == Part::DeadLetters) {
+        let remedy = match finding.what {
+            What::Missing => {
+                "its record is still in the log, where `soma dump log` shows it; write it anew if it is missed"
+            }
+            What::Extra | What::Different => "look at it with `soma dlq show`; no memory depends on it",
+        };
+        finding.remedy = Some(remedy.to_owned());
+    }
+}
 
 /// Compares both.
 pub(super) fn compare(expected: &Expected, kept: &Kept, report: &mut Report) {

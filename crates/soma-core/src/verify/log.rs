@@ -74,19 +74,36 @@ async fn between(
     Ok(())
 }
 
-/// The memories that the log names behind the range.
-pub(super) async fn named_since(engine: &Engine, range: &Range) -> Result<HashSet<MemoryId>> {
-    let mut named = HashSet::new();
-    let max = engine.value_bytes_max;
-    let mut see = |record: &Record| {
-        if let Ok(entry) = codec::decode(record, max) {
-            named.insert(entry.event.id);
-        }
-    };
-    for bounds in &range.bounds {
-        between(engine, bounds, bounds.next, None, &mut see).await?;
+/// What the log got since the range ended.
+pub(super) struct Tail {
+    /// Read so far.
+    bounds: Vec<Bounds>,
+    /// The memories that it names.
+    pub(super) named: HashSet<MemoryId>,
+}
+
+impl Tail {
+    pub(super) fn of(range: &Range) -> Self {
+        Self { bounds: range.bounds.clone(), named: HashSet::new() }
     }
-    Ok(named)
+
+    /// Reads on to the end of the log.
+    pub(super) async fn follow(&mut self, engine: &Engine) -> Result<()> {
+        let Self { bounds, named } = self;
+        let max = engine.value_bytes_max;
+        for bounds in bounds {
+            let mut next = bounds.next;
+            let mut see = |record: &Record| {
+                next = record.place.offset + 1;
+                if let Ok(entry) = codec::decode(record, max) {
+                    named.insert(entry.event.id);
+                }
+            };
+            between(engine, bounds, bounds.next, None, &mut see).await?;
+            bounds.next = next;
+        }
+        Ok(())
+    }
 }
 
 /// Records whose event id had taken effect before: they change nothing.

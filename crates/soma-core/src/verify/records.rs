@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::error::{Code, Result};
 use crate::event::{Content, codec};
 use crate::fold::{self, Entry, State};
-use crate::ids::{EventId, MemoryId, Namespace, Place};
+use crate::ids::{MemoryId, Namespace, Partition, Place};
 use crate::json::canonical;
 use crate::store::Mark;
 
@@ -30,8 +30,23 @@ pub(super) struct Reading<'a> {
 
 /// Collects the events of one pass, and what has to be a dead letter.
 pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, letters: &mut Expected) -> Result<Entries> {
-    let Reading { range, repeats, kept } = *read;
     let mut entries: Entries = HashMap::new();
+    let wanted = |id: MemoryId| part.holds(id.0.as_bytes());
+    events(engine, read, wanted, letters, |_, entry| entries.entry(entry.event.id).or_default().push(digested(entry)))
+        .await?;
+    Ok(entries)
+}
+
+/// Takes every event of these memories that has an effect, with the partition in which it was read, and
+/// notes what has to be a dead letter.
+pub(super) async fn events(
+    engine: &Engine,
+    read: &Reading<'_>,
+    wanted: impl Fn(MemoryId) -> bool + Sync,
+    letters: &mut Expected,
+    mut take: impl FnMut(Partition, Entry) + Send,
+) -> Result<()> {
+    let Reading { range, repeats, kept } = *read;
     let mut namespaces: HashMap<MemoryId, Namespace> = HashMap::new();
     let max = engine.value_bytes_max;
     each(engine, range, |record| {
@@ -45,7 +60,7 @@ pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, lett
             }
         };
         let id = entry.event.id;
-        if !part.holds(id.0.as_bytes()) || repeats.contains(&record.place) {
+        if !wanted(id) || repeats.contains(&record.place) {
             return;
         }
         if let Some(code) = kept.refused_elsewhere(&record.place) {
@@ -58,10 +73,9 @@ pub(super) async fn fold(engine: &Engine, read: &Reading<'_>, part: PartOf, lett
             letters.0.insert(record.place.clone(), Code::NamespaceMismatch.as_str().to_owned());
             return;
         }
-        entries.entry(id).or_default().push(digested(entry));
+        take(record.place.partition, entry);
     })
-    .await?;
-    Ok(entries)
+    .await
 }
 
 /// Compares the rows of one pass.
@@ -96,14 +110,18 @@ fn one(stored: State, history: Option<Vec<Mark>>, entries: &[Entry], report: &mu
     if !differing.is_empty() {
         report.add(Finding::of(Part::Records, What::Different, id, format!("differs in {}", differing.join(", "))));
     }
-    let expected: Vec<EventId> = fold::in_order(entries).into_iter().map(|entry| entry.event.event_id).collect();
-    match history.map(|marks| marks.into_iter().map(|mark| mark.event_id).collect::<Vec<_>>()) {
-        None => report.add(Finding::of(Part::History, What::Missing, id, "the memory has no history")),
-        Some(has) if has != expected => {
-            let detail = format!("{} events where the log has {}", has.len(), expected.len());
-            report.add(Finding::of(Part::History, What::Different, id, detail));
-        }
-        Some(_) => {}
+    let expected: Vec<Mark> = fold::in_order(entries).into_iter().map(Mark::from).collect();
+    let Some(has) = history else {
+        report.add(Finding::of(Part::History, What::Missing, id, "the memory has no history"));
+        return;
+    };
+    let ids = |marks: &[Mark]| marks.iter().map(|mark| mark.event_id).collect::<Vec<_>>();
+    if ids(&has) != ids(&expected) {
+        let detail = format!("{} events where the log has {}", has.len(), expected.len());
+        report.add(Finding::of(Part::History, What::Different, id, detail));
+    } else if let Some((has, _)) = has.iter().zip(&expected).find(|(has, expected)| has != expected) {
+        let detail = format!("event {} has another type, time or place", has.event_id);
+        report.add(Finding::of(Part::History, What::Different, id, detail));
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Part {
     History,
     /// The point of a memory.
     Index,
+    /// The counts of memories and events.
+    Counts,
     /// The dead letters.
     DeadLetters,
 }
@@ -25,6 +27,7 @@ impl Part {
             Self::Records => "records",
             Self::History => "history",
             Self::Index => "index",
+            Self::Counts => "counts",
             Self::DeadLetters => "dead_letters",
         }
     }
@@ -68,18 +71,23 @@ pub struct Finding {
     pub detail: String,
     /// Whether the repair put it right.
     pub repaired: bool,
+    /// Why it did not, and what to do, as a sentence; absent where no repair was asked for.
+    pub remedy: Option<String>,
     /// The `rev` of the point at fault, so that a repair spares a newer one.
     pub(super) rev: u64,
 }
 
 impl Finding {
     pub(super) fn of(part: Part, what: What, id: MemoryId, detail: impl Into<String>) -> Self {
-        Self { part, what, id: Some(id), place: None, detail: detail.into(), repaired: false, rev: 0 }
+        Self { id: Some(id), ..Self::new(part, what, detail.into()) }
     }
 
     pub(super) fn letter(what: What, place: Place, detail: impl Into<String>) -> Self {
-        let part = Part::DeadLetters;
-        Self { part, what, id: None, place: Some(place), detail: detail.into(), repaired: false, rev: 0 }
+        Self { place: Some(place), ..Self::new(Part::DeadLetters, what, detail.into()) }
+    }
+
+    pub(super) const fn new(part: Part, what: What, detail: String) -> Self {
+        Self { part, what, id: None, place: None, detail, repaired: false, remedy: None, rev: 0 }
     }
 
     pub(super) const fn under(mut self, rev: u64) -> Self {
@@ -144,6 +152,12 @@ impl Report {
         self.left_out = named.len() as u64;
         self.findings.retain(|finding| finding.id.is_none_or(|id| !named.contains(&id)));
         self.findings.sort_by(|a, b| (a.part, &a.place, a.id).cmp(&(b.part, &b.place, b.id)));
+    }
+
+    /// Counts what was found and what was put right; lists the first `most`.
+    pub(super) fn close(&mut self, most: usize) {
         self.differences = self.findings.len() as u64;
+        self.repaired = self.findings.iter().filter(|finding| finding.repaired).count() as u64;
+        self.findings.truncate(most);
     }
 }

@@ -49,6 +49,11 @@ fn record_transactions_conform() {
 }
 
 #[test]
+fn mending_conforms() {
+    run(conformance::mending(store));
+}
+
+#[test]
 fn positions_conform() {
     run(conformance::positions(store));
 }

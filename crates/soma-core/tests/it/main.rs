@@ -11,6 +11,7 @@ mod fold;
 mod framing;
 mod pages;
 mod projector;
+mod pulse;
 mod recall;
 mod redrive;
 mod scripts;

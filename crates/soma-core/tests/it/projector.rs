@@ -35,7 +35,8 @@ fn golden_scripts() {
 
 /// Commands that write: `remember|update|delete m<n> ["text"] [id=e<n>] [ns=<namespace>] [seq=<n>]
 /// [thread=<name>]` (a turn of the thread `talk` when it has a `seq`), `tombstone m<n>`, `poison m<n>`, `redrive <offset>`.
-/// Commands that fail: `outage <port>`, `recovery`, `refuse e<n>`, `forget-unflushed`, `recreate`.
+/// Commands that fail: `outage <port>`, `recovery`, `refuse e<n>`, `forget-unflushed`, `recreate`, `retain <offset>`
+/// (what lies before is gone), and what an operator does about it: `renew`.
 /// Commands that project: `project [crash=<before|after>_<call>]` to the end of the log or the first
 /// failure, `restart`, `flush`, `log`, `find <word>` (whose points hold it), `wait <seconds>` (then as `project`).
 /// `lag <seconds>` at the beginning: a flush of the index becomes durable after that long.
@@ -89,6 +90,14 @@ impl goldenscript::Runner for Script {
             "recreate" => {
                 self.log.recreate();
                 String::new()
+            }
+            "retain" => {
+                self.log.retain_from(0, args.next_pos().ok_or("from which offset?")?.parse()?);
+                String::new()
+            }
+            "renew" => {
+                self.log = Arc::new(self.log.renewed("log#2"));
+                self.start()
             }
             "flush" => {
                 self.clock.advance(Duration::from_secs(2));

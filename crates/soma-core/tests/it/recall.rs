@@ -119,7 +119,9 @@ fn shown(answer: &Answer) -> String {
         writeln!(out, "m{} {score:.4} {text}", number(memory.id)).expect("a string takes everything");
         if let Some(explain) = explain {
             let parts: Vec<String> = explain.parts.iter().map(|(name, part)| format!("{name} {part:.4}")).collect();
-            writeln!(out, "   {} [{}]", parts.join(" + "), explain.terms.join(" ")).expect("a string takes everything");
+            let around = if explain.context.is_empty() { "" } else { ", around it " };
+            let (terms, context) = (explain.terms.join(" "), explain.context.join(" "));
+            writeln!(out, "   {} [{terms}{around}{context}]", parts.join(" + ")).expect("a string takes everything");
         }
     }
     if out.is_empty() { "nothing".to_owned() } else { out }
@@ -277,6 +279,8 @@ fn what_cannot_be_answered_is_refused_by_field() {
     refused(question("boat", Mode::Hybrid, 0), "top_k");
     refused(question("boat", Mode::Hybrid, 1001), "top_k");
     refused(Request { scope: Scope::Namespaces(Vec::new()), ..base() }, "namespaces");
+    let many = (0..1_001).map(|n| namespace(&format!("n{n}"))).collect();
+    refused(Request { scope: Scope::Namespaces(many), ..base() }, "namespaces");
     refused(vector(vec![1.0; DIMS - 1]), "embedding");
     refused(vector(vec![0.0; DIMS]), "embedding");
     refused(vector(vec![f32::NAN; DIMS]), "embedding");

@@ -143,10 +143,17 @@ fn a_record_that_the_log_does_not_say_is_found() {
     assert!(found.contains(&(Part::Index, What::Missing, Some(id(50)))), "{found:?}");
     assert!(!found.iter().any(|(_, _, of)| *of == Some(id(2))), "{found:?}");
 
-    // No point is made to follow a record that is wrong itself.
-    let before = world.run(world.index.scan(None, 100)).expect("readable");
-    assert_eq!(report(&world, SMALL.repairing()).repaired, 0);
-    assert_eq!(world.run(world.index.scan(None, 100)).expect("readable"), before);
+    let repaired = report(&world, SMALL.repairing());
+    assert_eq!((repaired.is_clean(), repaired.repaired), (true, repaired.differences), "{repaired:?}");
+    assert_eq!(findings(&world), []);
+    let states = world.run(world.engine.store.states(&[id(1), id(50)])).expect("readable");
+    let payloads: Vec<_> = states.iter().map(|state| &state.content.as_ref().expect("live").payload).collect();
+    assert_eq!(payloads, [&json!("one")]);
+
+    // The projector goes on under its claim, and what it writes is newer.
+    world.remember(vec![draft(1, json!("three"))]);
+    world.project();
+    assert_eq!(findings(&world), []);
 }
 
 #[test]
@@ -170,6 +177,67 @@ fn a_record_that_is_missing_is_found() {
         findings(&world),
         [(Part::Records, What::Missing, Some(id(1))), (Part::Index, What::Extra, Some(id(1)))]
     );
+    // The record comes back, and its point needs the new rev.
+    let repaired = report(&world, SMALL.repairing());
+    let found: Vec<_> = repaired.findings.iter().map(|found| (found.part, found.what, found.repaired)).collect();
+    assert_eq!(found, [(Part::Records, What::Missing, true), (Part::Index, What::Different, true)]);
+    assert_eq!(findings(&world), []);
+}
+
+/// Everything of the eventful log is discarded, so that all of it is made anew.
+#[test]
+fn a_store_that_lost_everything_is_made_anew_as_it_was() {
+    let world = eventful();
+    let engine = &world.engine;
+    let ids: Vec<MemoryId> = (1..=7).map(id).collect();
+    let without_rev = |mut states: Vec<soma_core::fold::State>| {
+        states.sort_by_key(|state| state.id);
+        states.iter_mut().for_each(|state| state.rev = 0);
+        states
+    };
+    let read = async || {
+        let states = without_rev(engine.store.states(&ids).await.expect("readable"));
+        (states, engine.store.histories(&ids).await.expect("readable"), engine.counts().await.expect("readable"))
+    };
+    let before = world.run(read());
+    world.run(async {
+        let mut mending = engine.store.mend(&engine.projector, engine.log.id(), 0).await.expect("begun");
+        mending.staging.discard(&ids, &[]).await.expect("discarded");
+        mending.commit(Timestamp(0)).await.expect("committed");
+    });
+    assert_ne!(world.run(read()), before);
+    let repaired = report(&world, SMALL.repairing());
+    assert!(repaired.is_clean(), "{repaired:?}");
+    assert_eq!(world.run(read()), before);
+    assert_eq!(findings(&world), []);
+}
+
+/// A memory that came from a log which is not the one that is read: nothing here says what it is.
+#[test]
+fn a_memory_of_another_log_is_left_as_it_is_and_named() {
+    let mut world = World::new();
+    world.remember(vec![draft(1, json!("one"))]);
+    world.project();
+    let mut event = sample::created(9, 900, "elsewhere");
+    event.id = id(9);
+    let place = soma_core::ids::Place { log: soma_core::ids::LogId::new("earlier"), partition: 0, offset: 0 };
+    let row = soma_core::fold::Entry { event, place };
+    let state = soma_core::fold::from_scratch(std::slice::from_ref(&row)).expect("one event gives a state");
+    let change = Change { state, visible: true, erase: Erase::Nothing, rows: vec![row.clone()] };
+    world.run(async {
+        let engine = &world.engine;
+        let now = Timestamp(0);
+        let claimed = engine.store.claim(&engine.projector, &row.place.log, 0, now).await.expect("claimed");
+        let mut staging = engine.store.begin(&claimed.claim).await.expect("begun");
+        staging.stage(&[change]).await.expect("staged");
+        staging.commit(Advance { next: 1, last: None, now }).await.expect("committed");
+    });
+    let repaired = report(&world, SMALL.repairing());
+    assert!(!repaired.is_clean());
+    let found = repaired.findings.iter().find(|found| found.part == Part::Records).expect("it is named");
+    assert_eq!((found.what, found.id, found.repaired), (What::Extra, Some(id(9)), false));
+    assert!(found.remedy.as_ref().is_some_and(|remedy| remedy.contains("log earlier")), "{found:?}");
+    assert_eq!(world.run(world.engine.store.states(&[id(9)])).expect("readable").len(), 1);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The one thread that writes the journal.
 //!
 //! Appends that wait while a commit runs share the next one, and its `fsync`; there is no delay to
-//! collect more of them. Answers are sent after the commit, so the order is: durable, noted in the
-//! tip, seen by readers and by those who wait, answered.
+//! collect more of them. Answers are sent after the commit, so the order is: durable, under its name,
+//! noted in the tip, seen by readers and by those who wait, answered.
 //!
 //! A commit that fails fails the appends of its group and no others. A record that SQLite refuses
 //! does not fail its neighbours: its group is repeated one append at a time.
@@ -19,6 +19,7 @@ use soma_core::ids::{LogId, MemoryId, Offset};
 use soma_core::log::{Appended, DeadLetter, Erasure, NewRecord};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
+use super::files::Files;
 use super::tip::{Tip, TipFile};
 use super::{erase, insert, letters};
 use crate::sqlite::Database;
@@ -78,6 +79,7 @@ pub(super) struct Writer {
     pub(super) tip_file: TipFile,
     pub(super) published: watch::Sender<Offset>,
     pub(super) counters: Arc<Counters>,
+    pub(super) files: Arc<Files>,
     /// Pages of the WAL that have been written back.
     pub(super) checkpointed: i64,
     /// Since when the WAL holds erased content.
@@ -186,6 +188,7 @@ impl Writer {
     }
 
     fn transaction<T>(&mut self, apply: impl FnOnce(&Change<'_>) -> Result<T>) -> Result<T> {
+        self.files.check()?;
         // A rollback that failed leaves a transaction open; only a new connection is free of it.
         if !self.connection.is_autocommit() {
             self.connection = self.database.connect()?;
@@ -197,6 +200,8 @@ impl Writer {
         let change = Change { database: &self.database, connection: &transaction, log: &self.log };
         let result = apply(&change)?;
         transaction.commit().map_err(&failing)?;
+        // What went into a file that is gone is not durable.
+        self.files.check()?;
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(result)
     }

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, Error as SqlError, params};
 use soma_core::error::Result;
 use soma_core::event::{Event, EventType};
 use soma_core::fold::{Change, Entry, Erase, State};
-use soma_core::ids::{MemoryId, Place};
+use soma_core::ids::{EventId, MemoryId, Place};
 use soma_core::thread::Placed;
 
 use super::row::{Cooked, integer};
@@ -91,6 +91,43 @@ pub(super) fn stage(transaction: &mut Transaction, plans: &[Plan]) -> Result<u64
     tally.save(&transaction.pen.connection).map_err(&failing)?;
     transaction.erased |= erased;
     Ok(rev)
+}
+
+/// Removes rows and histories, and these events wherever they are.
+pub(super) fn discard(transaction: &mut Transaction, ids: &[MemoryId], events: &[EventId]) -> Result<()> {
+    let database = transaction.database().clone();
+    let failing = database.failing("write to");
+    let mut tally = Tally::default();
+    {
+        let connection = &transaction.pen.connection;
+        let prepare = |sql| connection.prepare_cached(sql).map_err(&failing);
+        let mut row = prepare(
+            "DELETE FROM memories WHERE id = ?1
+             RETURNING namespace, kind = 'deleted', payload IS NOT NULL AND namespace IS NOT NULL",
+        )?;
+        let mut history = prepare("DELETE FROM memory_events WHERE id = ?1")?;
+        let mut event = prepare("DELETE FROM memory_events WHERE event_id = ?1")?;
+        let lost = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
+        for id in ids {
+            let mut rows = row.query([id.0.as_bytes()]).map_err(&failing)?;
+            while let Some(row) = rows.next().map_err(&failing)? {
+                let get = || Ok::<_, SqlError>((row.get::<_, Option<String>>(0)?, row.get(1)?, row.get(2)?));
+                let (namespace, deleted, live): (_, bool, bool) = get().map_err(&failing)?;
+                tally.deleted -= i64::from(deleted);
+                tally.memories -= i64::from(live);
+                if let Some(namespace) = namespace.filter(|_| live) {
+                    *tally.namespaces.entry(namespace).or_default() -= 1;
+                }
+            }
+            tally.events -= lost(history.execute([id.0.as_bytes()]).map_err(&failing)?);
+        }
+        for id in events {
+            tally.events -= lost(event.execute([id.0.as_bytes()]).map_err(&failing)?);
+        }
+        tally.save(connection).map_err(&failing)?;
+    }
+    transaction.erased = true;
+    Ok(())
 }
 
 /// The statements of a batch.

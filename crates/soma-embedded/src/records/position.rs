@@ -64,6 +64,37 @@ pub(super) fn claim(
     Ok(Claimed { claim, next, indexed, last, rewritten })
 }
 
+/// A claim that stands, and its position.
+pub(super) struct Standing {
+    pub(super) claim: Claim,
+    pub(super) next: Offset,
+    pub(super) last: Option<LastEvent>,
+}
+
+/// Who has the partition, and how far it has come.
+pub(super) fn standing(
+    database: &Database,
+    connection: &Connection,
+    (projector, log, partition): (&ProjectorName, &LogId, Partition),
+) -> Result<Standing> {
+    let failing = database.failing("read");
+    let sql = "SELECT epoch, next, last_offset, last_event_id FROM positions
+               WHERE projector = ?1 AND log = ?2 AND partition = ?3";
+    let mut statement = connection.prepare_cached(sql).map_err(&failing)?;
+    let mut rows = statement.query(params![projector.as_str(), log.as_str(), partition]).map_err(&failing)?;
+    let row = rows.next().map_err(&failing)?.ok_or_else(|| {
+        Error::new(Code::Unavailable, format!("no projector has taken partition {partition} of {log} yet"))
+            .remedy("let a projector run")
+    })?;
+    let cells = cells(database, row);
+    let last = match cells.get::<Option<[u8; 16]>>(3)? {
+        Some(id) => Some(LastEvent { offset: cells.count(2)?, event_id: EventId(uuid::Uuid::from_bytes(id)) }),
+        None => None,
+    };
+    let claim = Claim { projector: projector.clone(), log: log.clone(), partition, epoch: cells.count(0)? };
+    Ok(Standing { claim, next: cells.count(1)?, last })
+}
+
 /// Notes whose points a batch rewrites beside those that it names.
 pub(super) fn note_rewritten(
     database: &Database,

@@ -8,12 +8,12 @@ use soma_core::error::Result;
 use soma_core::fold::State;
 use soma_core::ids::{EventId, MemoryId, Namespace};
 use soma_core::memory::Memory;
-use soma_core::store::{Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
+use soma_core::store::{Audit, Counts, ListQuery, Mark, NamespaceCount, Reading, StoredEvent};
 use soma_core::thread::{Thread, TurnKey};
 use soma_core::{json, limits};
 
 use super::row::{self, Cells, STATE};
-use super::{Records, list, load, thread};
+use super::{Records, count, list, load, thread};
 use crate::sqlite::Database;
 
 impl Records {
@@ -79,6 +79,11 @@ impl Reading for Records {
     async fn counts(&self) -> Result<Counts> {
         let database = self.shared.database.clone();
         self.read(move |connection| counts(&database, connection)).await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Audit> {
+        let database = self.shared.database.clone();
+        self.read(move |connection| count::audit(&database, connection, limit)).await
     }
 
     async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use soma_core::error::Result;
 use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Offset, Partition, Timestamp};
-use soma_core::store::{Advance, Claim, Claimed, Loaded, Projecting, ProjectorName, Staging};
+use soma_core::store::{Advance, Claim, Claimed, Loaded, Mending, Projecting, ProjectorName, Staging};
 use soma_core::thread::{Thread, TurnKey};
 
 use super::apply::{self, Plan};
 use super::writer::{Session, blocking, drop_aside};
-use super::{Records, load, position, thread};
+use super::{Records, count, load, position, thread};
 
 #[async_trait]
 impl Projecting for Records {
@@ -29,6 +29,12 @@ impl Projecting for Records {
     async fn begin(&self, claim: &Claim) -> Result<Box<dyn Staging>> {
         let session = self.shared.writer.begin(claim).await?;
         Ok(Box::new(Open { session: Some(session) }))
+    }
+
+    async fn mend(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> Result<Mending> {
+        let (session, standing) = self.shared.writer.mend(projector, log, partition).await?;
+        let staging = Box::new(Open { session: Some(session) });
+        Ok(Mending { staging, next: standing.next, last: standing.last })
     }
 
     async fn mark_indexed(&self, claim: &Claim, indexed: Offset) -> Result<()> {
@@ -123,6 +129,18 @@ impl Staging for Open {
         // Spelled here, so that no content is copied for the other thread.
         let plans: Vec<Plan> = changes.iter().map(Plan::new).collect::<Result<_>>()?;
         self.session().run(move |transaction, _| apply::stage(transaction, &plans)).await
+    }
+
+    async fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<()> {
+        let (ids, events) = (ids.to_vec(), events.to_vec());
+        self.session().run(move |transaction, _| apply::discard(transaction, &ids, &events)).await
+    }
+
+    async fn recount(&mut self) -> Result<()> {
+        let recount = self
+            .session()
+            .run(move |transaction, _| count::recount(transaction.database(), &transaction.pen.connection));
+        recount.await
     }
 
     async fn commit(mut self: Box<Self>, advance: Advance) -> Result<()> {

@@ -18,7 +18,7 @@ use soma_core::ids::{LogId, Offset, Partition, Timestamp};
 use soma_core::store::{Claim, Claimed, ProjectorName};
 use tokio::sync::OwnedMutexGuard;
 
-use super::position;
+use super::position::{self, Standing};
 use super::progress::{Board, Key, key};
 use crate::sqlite::Database;
 
@@ -172,6 +172,27 @@ impl Writer {
             seats.open = Arc::downgrade(&session);
             drop(seats);
             Ok(session)
+        })
+        .await
+    }
+
+    /// Opens a transaction under the claim that stands. A takeover waits for it: it is not among the seats,
+    /// where the owner would find it and write into it.
+    pub(super) async fn mend(
+        self: &Arc<Self>,
+        projector: &ProjectorName,
+        log: &LogId,
+        partition: Partition,
+    ) -> Result<(Arc<Session>, Standing)> {
+        let transaction = self.take_pen().await;
+        let (projector, log) = (projector.clone(), log.clone());
+        blocking(move || {
+            let writer = Arc::clone(&transaction.writer);
+            let connection = &transaction.pen.connection;
+            connection.execute_batch("BEGIN IMMEDIATE").map_err(writer.database.failing("write to"))?;
+            let standing = position::standing(&writer.database, connection, (&projector, &log, partition))?;
+            let claim = standing.claim.clone();
+            Ok((Arc::new(Session { claim, transaction: Mutex::new(Some(transaction)) }), standing))
         })
         .await
     }

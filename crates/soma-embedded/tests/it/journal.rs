@@ -7,6 +7,7 @@ mod damage;
 mod erase;
 mod full;
 mod letters;
+mod replaced;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -84,3 +84,32 @@ fn what_is_missing_or_broken_is_named() {
     let error = identity(folder.path()).expect_err("there are no weights");
     assert!(error.to_string().contains("model.safetensors cannot be read"), "{error}");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "tasks of a test end with it")]
+fn questions_at_once_get_the_vectors_that_they_get_alone() {
+    let Some(folder) = real("questions_at_once_get_the_vectors_that_they_get_alone") else { return };
+    let model = std::sync::Arc::new(MiniLm::open(&folder).expect("the model loads"));
+    let questions: Vec<String> =
+        (0..40).map(|n| format!("which of the {n} boats {}", "sank ".repeat(n % 5 * 20))).collect();
+    let alone: Vec<Vec<f32>> =
+        questions.iter().map(|question| run(model.query(question)).expect("it computes")).collect();
+    let together = run(async {
+        let asked = |question: &String| {
+            let (model, question) = (std::sync::Arc::clone(&model), question.clone());
+            tokio::task::spawn(async move { model.query(&question).await })
+        };
+        let gone: Vec<_> = questions.iter().map(asked).collect();
+        gone.iter().for_each(tokio::task::JoinHandle::abort);
+        let asked: Vec<_> = questions.iter().map(asked).collect();
+        let mut made = Vec::new();
+        for answer in asked {
+            made.push(answer.await.expect("nobody took it back").expect("it computes"));
+        }
+        made
+    });
+    for (a, b) in alone.iter().zip(&together) {
+        let apart = a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+        assert!(apart <= model.tolerance(), "{apart}");
+    }
+}

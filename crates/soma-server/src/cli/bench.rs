@@ -10,6 +10,7 @@
 mod batches;
 mod catalogue;
 mod clients;
+mod consumer;
 mod lab;
 mod machine;
 mod read;
@@ -28,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use soma_core::error::Code;
@@ -49,7 +50,10 @@ const FIGURE_TIME: Duration = Duration::from_secs(20);
 const MEMORIES_MAX: u64 = 100_000_000;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Flags {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// How many memories to measure with; several show how costs grow.
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "10000",
           value_parser = clap::value_parser!(u64).range(1..=MEMORIES_MAX))]
@@ -63,12 +67,25 @@ pub(super) struct Flags {
     /// Make the temporary directory in this folder; where the data directory is unless told.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Measure with the model that SOMA_EMBEDDER sets instead of hashed features; texts are then 20 words that it knows.
+    #[arg(long)]
+    with_model: bool,
+    /// Words of each text; about 1 kB of them unless told.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    words: Option<u32>,
     /// Make the texts from another seed.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
     /// Write the JSON to this file as well.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+}
+
+/// What is measured instead of one machine.
+#[derive(Debug, Subcommand)]
+enum Of {
+    /// Measure the consumer on the servers that the settings name: Kafka, PostgreSQL and Qdrant.
+    Consumer(consumer::Flags),
 }
 
 impl Flags {
@@ -90,17 +107,24 @@ impl Flags {
 
     fn shape(&self) -> Value {
         let groups: Vec<&str> = self.groups().into_iter().map(Group::as_str).collect();
-        json!({ "sizes": self.sizes(), "samples": self.samples, "seed": self.seed, "groups": groups })
+        json!({
+            "sizes": self.sizes(), "samples": self.samples, "seed": self.seed, "words": self.words, "groups": groups,
+        })
     }
 }
 
 pub(super) fn run(config: Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
+    if let Some(Of::Consumer(flags)) = &flags.of {
+        return consumer::run(config, flags, out);
+    }
     let below = match &flags.dir {
         Some(folder) => folder.clone(),
         None => lab::beside(data_dir(&config, "a benchmark")?)?,
     };
     let bounds = Bounds { rounds: flags.samples as usize, time: FIGURE_TIME };
-    let mut lab = Lab::new(config, &below, flags.seed, bounds)?;
+    let words = flags.words.map(|words| words as usize);
+    let asked = lab::Asked { seed: flags.seed, words, with_model: flags.with_model };
+    let mut lab = Lab::new(config, &below, &asked, bounds)?;
     let machine = machine::facts(lab.folder.path(), lab.clock.as_ref());
     let progress = progress();
     let mut figures = Vec::new();
@@ -115,6 +139,7 @@ pub(super) fn run(config: Config, flags: &Flags, out: &Output) -> Result<ExitCod
     }
     progress.finish_and_clear();
     let mut settings = flags.shape();
+    settings["embedder"] = json!(lab.embedder.identity().to_string());
     settings["load_at_end"] = json!(machine::load());
     let report = Report::new(machine, settings, figures);
     if let Some(file) = &flags.save {

@@ -2,17 +2,18 @@
 //!
 //! Every memory goes in as an event and every question through recall, as users do it: over the HTTP
 //! surface, in a fresh directory that is removed afterwards, or on a server that is named, where the
-//! namespaces of the data set are deleted afterwards. Nothing is measured offline.
+//! namespaces of the data set are deleted afterwards and have to be empty before. Nothing is measured
+//! offline.
 //!
 //! A question counts by the share of its relevant memories among the first k hits (R@k), and by
 //! whether any of them is there (any@k). A question without relevant memories is not asked.
 
+mod chats;
 mod conversations;
 mod lines;
-
 mod score;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,7 +27,6 @@ use super::client::{Call, Client, encoded};
 use super::output::Output;
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::wiring::offline;
 use score::{Asked, Scores};
 
 /// At which ranks hits are counted.
@@ -47,6 +47,11 @@ enum Data {
     Locomo {
         /// The file.
         file: PathBuf,
+    },
+    /// Chats of BEAM (Tavakoli et al. 2025), in the folder of one size that its authors publish.
+    Beam {
+        /// The folder: chat.json and probing_questions/probing_questions.json in a folder for each chat.
+        folder: PathBuf,
     },
     /// Any memories and questions, as lines of JSON.
     Jsonl {
@@ -85,36 +90,19 @@ struct Question {
 pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
     let (kind, set) = match &flags.set {
         Data::Locomo { file } => ("locomo", conversations::read(&content(file)?)?),
+        Data::Beam { folder } => ("beam", chats::read(folder)?),
         Data::Jsonl { corpus, queries } => ("jsonl", lines::read(&content(corpus)?, &content(queries)?)?),
     };
-    let fresh = match config.client.url {
-        Some(_) => None,
-        None => Some(
-            tempfile::tempdir()
-                .map_err(|error| Error::new(Code::Unavailable, "no temporary directory can be made").because(error))?,
-        ),
+    let Measured { scores, embedder } = match config.client.url {
+        Some(_) => elsewhere(config, &set, &flags.mode)?,
+        None => here(config, &set, &flags.mode)?,
     };
-    let client = match &fresh {
-        None => Client::connect(config)?,
-        Some(dir) => {
-            let mut here = config.clone();
-            here.embedded.data_dir = dir.path().to_owned();
-            Client::here(&here)?
-        }
-    };
-    let measured = measure(&client, &set, &flags.mode);
-    let removed = if fresh.is_none() { remove(&client, &set) } else { Ok(()) };
-    client.close()?;
-    let scores = measured?;
-    removed?;
     if scores.asked() == 0 {
         return Err(Error::new(
             Code::BadRequest,
             "there is no question that a memory answers, so nothing was measured",
         ));
     }
-    let identity = offline::identity(config)?;
-    let embedder = format!("{} with {} dimensions", identity.name, identity.dims);
     let recipe = soma_core::recall::RECIPE;
     let answer = json!({
         "set": kind,
@@ -130,13 +118,70 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// What questions scored, and with which embedder.
+struct Measured {
+    scores: Scores,
+    embedder: String,
+}
+
+/// In a directory of its own, whatever servers the settings name.
+fn here(config: &Config, set: &Set, mode: &str) -> Result<Measured> {
+    let fresh = tempfile::tempdir()
+        .map_err(|error| Error::new(Code::Unavailable, "no temporary directory can be made").because(error))?;
+    let mut here = config.alone();
+    here.embedded.data_dir = fresh.path().to_owned();
+    let client = Client::here(&here)?;
+    let measured = measure(&client, set, mode);
+    client.close()?;
+    measured
+}
+
+/// On the server that is named, which keeps nothing of it.
+fn elsewhere(config: &Config, set: &Set, mode: &str) -> Result<Measured> {
+    let client = Client::connect(config)?;
+    let namespaces: BTreeSet<&str> = set.memories.iter().map(|memory| &*memory.namespace).collect();
+    for namespace in &namespaces {
+        refuse_filled(&client, namespace)?;
+    }
+    let measured = measure(&client, set, mode);
+    let removed = namespaces.iter().try_for_each(|namespace| {
+        let answer = client.call(&Call::delete(&format!("/v1/memories?namespace={}", encoded(namespace))))?;
+        shown(&client, answer.get("position"), "the deletion")
+    });
+    client.close()?;
+    let measured = measured?;
+    removed?;
+    Ok(measured)
+}
+
+/// Waits until recall sees what was written.
+fn shown(client: &Client, position: Option<&Value>, what: &str) -> Result<()> {
+    while !client.wait_for(position)? {
+        tracing::info!("waiting until the stores show {what}");
+    }
+    Ok(())
+}
+
+/// A namespace that is going to be deleted must not hold what somebody else put there.
+fn refuse_filled(client: &Client, namespace: &str) -> Result<()> {
+    let listed = client.call(&Call::get(&format!("/v1/memories?limit=1&namespace={}", encoded(namespace))))?;
+    if listed.get("items").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    let what = format!("namespace {namespace} of the server holds memories, and would be deleted after the evaluation");
+    Err(Error::new(Code::BadRequest, what).remedy(format!(
+        "delete it (`soma forget --namespace {namespace}`) if an evaluation left it, or evaluate without --url"
+    )))
+}
+
 fn content(file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file)
         .map_err(|error| Error::new(Code::BadRequest, format!("{} cannot be read", file.display())).because(error))
 }
 
 /// Writes every memory, waits until recall sees them, and asks every question.
-fn measure(client: &Client, set: &Set, mode: &str) -> Result<Scores> {
+fn measure(client: &Client, set: &Set, mode: &str) -> Result<Measured> {
+    let embedder = embedder(client)?;
     let ids = write(client, &set.memories)?;
     let most = RANKS.iter().copied().max().unwrap_or(1);
     let clock = SystemClock::new();
@@ -160,7 +205,14 @@ fn measure(client: &Client, set: &Set, mode: &str) -> Result<Scores> {
         });
         scores.add(Asked { category: &question.category, relevant: relevant.len(), ranks: ranks.collect(), took });
     }
-    Ok(scores)
+    Ok(Measured { scores, embedder })
+}
+
+/// Which embedder answers, in words.
+fn embedder(client: &Client) -> Result<String> {
+    let status = client.call(&Call::get("/v1/status"))?;
+    let fact = |name: &str| status.get("embedder").and_then(|embedder| embedder.get(name)).cloned().unwrap_or_default();
+    Ok(format!("{} with {} dimensions", fact("name").as_str().unwrap_or("an embedder"), fact("dimensions")))
 }
 
 type Ids<'a> = HashMap<(&'a str, &'a str), String>;
@@ -185,22 +237,8 @@ fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
         }
         position = answer.get("position").cloned();
     }
-    while !client.wait_for(position.as_ref())? {
-        tracing::info!("waiting until the stores show the data set");
-    }
+    shown(client, position.as_ref(), "the data set")?;
     Ok(ids)
-}
-
-/// Deletes the namespaces of the data set.
-fn remove(client: &Client, set: &Set) -> Result<()> {
-    let mut namespaces: Vec<&str> = set.memories.iter().map(|memory| memory.namespace.as_str()).collect();
-    namespaces.sort_unstable();
-    namespaces.dedup();
-    for namespace in namespaces {
-        let answer = client.call(&Call::delete(&format!("/v1/memories?namespace={}", encoded(namespace))))?;
-        client.wait_for(answer.get("position"))?;
-    }
-    Ok(())
 }
 
 /// An object of a data set.

@@ -68,9 +68,10 @@ fn selected(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCode> {
         out.complain("nothing is forgotten");
         return Ok(exit::FOUND.into());
     }
-    let answer = client.call(&Call::delete(&format!("/v1/memories?{}", query.trim_start_matches('&'))))?;
-    let visible = client.wait_for(answer.get("position"))?;
+    let wait_ms = soma_core::limits::WAIT_MAX.as_millis();
+    let answer = client.call(&Call::delete(&format!("/v1/memories?wait=stored&wait_ms={wait_ms}{query}")))?;
     client.close()?;
+    let visible = answer.get("stored").and_then(Value::as_bool).unwrap_or(false);
     let deleted = answer.get("deleted").and_then(Value::as_u64).unwrap_or(0);
     out.result(&json!({ "deleted": deleted, "position": answer.get("position"), "visible": visible }), || {
         format!("{deleted} memories are forgotten")

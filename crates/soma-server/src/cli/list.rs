@@ -8,7 +8,7 @@ use soma_core::Result;
 
 use super::client::{Client, encoded};
 use super::output::{Output, payload, text};
-use super::select::{Pages, Select};
+use super::select::{Pages, Select, elsewhere};
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -53,10 +53,12 @@ pub(super) fn run(config: &Config, flags: &Flags, out: &Output) -> Result<ExitCo
     }
     let client = Client::connect(config)?;
     let memories = Pages::of(&client, target, flags.limit).all()?;
+    let is_default = flags.select.namespace.is_none() && flags.namespace_prefix.is_none();
+    let elsewhere = if memories.is_empty() && is_default { elsewhere(&client) } else { String::new() };
     client.close()?;
     out.result(&json!({ "items": memories }), || {
         if memories.is_empty() {
-            return "no memories".to_owned();
+            return format!("no memories{elsewhere}");
         }
         memories.iter().map(line).collect::<Vec<_>>().join("\n")
     });

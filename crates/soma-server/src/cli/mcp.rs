@@ -4,6 +4,7 @@
 //! standard input does, or at a signal, after the answers in hand.
 
 mod door;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use crate::config::Config;
 use crate::mcp::{Server, Session};
 use crate::supervisor::Signals;
 use door::Door;
+use wire::Wire;
 
 /// How long threads may take that wait for input which nobody needs any more.
 const LEFT_OVER: Duration = Duration::from_millis(100);
@@ -58,7 +60,8 @@ async fn serve(server: Server) -> Result<()> {
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let serving = async {
-        let running = match server.serve_with_ct(rmcp::transport::io::stdio_pipes(), stop.clone()).await {
+        let (input, output) = rmcp::transport::io::stdio_pipes();
+        let running = match server.serve_with_ct(Wire::new(input, output), stop.clone()).await {
             Ok(running) => running,
             // Whoever started this went away before it said anything.
             Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => return Ok(()),

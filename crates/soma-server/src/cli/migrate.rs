@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use soma_core::Result;
+use soma_core::clock::Clock;
 use soma_core::projector::observe::Nobody;
+use soma_core::pulse::Pulses;
 
 use super::client::runtime;
 use super::output::Output;
@@ -15,8 +17,9 @@ use crate::wiring::{self, Role};
 
 pub(super) fn run(config: &Config, out: &Output) -> Result<ExitCode> {
     let places = runtime()?.block_on(async {
-        let clock = Arc::new(SystemClock::new());
-        let opened = wiring::open(config, Role::Command, Arc::new(Nobody), clock).await?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let pulses = Pulses::new(Arc::clone(&clock));
+        let opened = wiring::open(config, Role::Command, Arc::new(Nobody), pulses, clock).await?;
         opened.close().await;
         Ok::<_, soma_core::Error>(opened.places(config))
     })?;

@@ -8,6 +8,7 @@ use soma_core::{Result, json as bounded};
 
 use super::client::{Call, Client};
 use super::output::{Output, payload, text};
+use super::select::elsewhere;
 use crate::config::Config;
 
 #[derive(Debug, Args)]
@@ -39,6 +40,7 @@ pub(super) struct Flags {
 
 pub(super) fn run(config: &Config, flags: Flags, out: &Output) -> Result<ExitCode> {
     let filter = flags.filter.map(|text| bounded::parse(text.as_bytes())).transpose()?;
+    let is_default = flags.namespace.is_empty() && flags.namespace_prefix.is_none();
     let namespaces = (!flags.namespace.is_empty()).then(|| json!(flags.namespace));
     let optional = [
         ("namespaces", namespaces),
@@ -55,10 +57,12 @@ pub(super) fn run(config: &Config, flags: Flags, out: &Output) -> Result<ExitCod
 
     let client = Client::connect(config)?;
     let answer = client.call(&Call::post("/v1/recall", Value::Object(body)))?;
+    let hits = answer.get("hits").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let elsewhere = if hits.is_empty() && is_default { elsewhere(&client) } else { String::new() };
     client.close()?;
-    out.result(&answer, || {
-        let hits = answer.get("hits").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if hits.is_empty() { "nothing found".to_owned() } else { hits.iter().map(hit).collect::<Vec<_>>().join("\n") }
+    out.result(&answer, || match hits {
+        [] => format!("nothing found{elsewhere}"),
+        hits => hits.iter().map(hit).collect::<Vec<_>>().join("\n"),
     });
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,7 @@ use soma_core::error::Code;
 use soma_core::{Error, Result, json as bounded, limits};
 
 use super::client::{Call, Client, encoded};
-use super::output::items;
+use super::output::{items, text};
 
 /// Flags that select memories.
 #[derive(Clone, Debug, Args)]
@@ -38,6 +38,22 @@ impl Select {
         }
         Ok(query)
     }
+}
+
+/// Where memories are, said to whoever looked in the default namespace and found none; empty if there are
+/// none, or nobody may know.
+pub(super) fn elsewhere(client: &Client) -> String {
+    const NAMED: usize = 5;
+    let Ok(mut page) = client.call(&Call::get(&format!("/v1/namespaces?limit={}", NAMED + 1))) else {
+        return String::new();
+    };
+    let found = items(&mut page);
+    if found.is_empty() {
+        return String::new();
+    }
+    let more = if found.len() > NAMED { ", …" } else { "" };
+    let names: Vec<&str> = found.iter().take(NAMED).map(|item| text(item, "namespace")).collect();
+    format!(" in the default namespace; there are memories in {}{more}: add --namespace", names.join(", "))
 }
 
 /// A list that is read page by page.

@@ -7,6 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "the command line is where printing belongs")]
 
+mod held;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd as _;
@@ -19,10 +21,13 @@ use soma_core::clock::Clock;
 use soma_core::engine::Engine;
 use soma_core::error::{Code, Kind};
 use soma_core::ids::Partition;
+use soma_core::log::ReadLimit;
+use soma_core::pulse::Pulses;
 use soma_core::{Error, Result};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::held::Held;
 use super::client::runtime;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -45,6 +50,8 @@ const GROUP: &str = "consumer group";
 const START_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest such wait.
 const START_RETRY_MAX: Duration = Duration::from_secs(10);
+/// How often somebody looks for how long the log keeps a record, which an operator may change.
+const RETENTION_EVERY: Duration = Duration::from_secs(300);
 /// How long requests to the metrics port may take at shutdown.
 const PROBE_DRAIN: Duration = Duration::from_secs(1);
 /// Connections of the metrics port.
@@ -61,6 +68,22 @@ pub(super) struct Flags {
     /// Port of the metrics server; 0 takes a free one [variable: CONSUMER_METRICS_PORT].
     #[arg(long)]
     metrics_port: Option<String>,
+}
+
+/// The flags of `soma consumer`.
+#[derive(Debug, Args)]
+pub(super) struct Consumer {
+    #[command(flatten)]
+    pub(super) flags: Flags,
+    /// Keep records only, without points: a projector of its own, in a schema of its own.
+    #[arg(long)]
+    records_only: bool,
+}
+
+impl Consumer {
+    pub(super) const fn role(&self) -> Role {
+        if self.records_only { Role::Records } else { Role::Consumer }
+    }
 }
 
 impl Flags {
@@ -93,6 +116,7 @@ struct Process {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    pulses: Pulses,
     traces: Option<Arc<Traces>>,
     supervisor: Supervisor,
 }
@@ -100,8 +124,10 @@ struct Process {
 async fn serve_all(config: Config, role: Role) -> Result<()> {
     let mut signals = Signals::listen()?;
     let api = match role {
-        Role::Consumer => None,
-        Role::Up | Role::Api | Role::Command => Some(bind(&config.api.host, config.api.port, "SOMA_API_PORT").await?),
+        Role::Consumer | Role::Records => None,
+        Role::Up | Role::Api | Role::Command => Some(
+            bind(&config.api.host, config.api.port, "SOMA_API_PORT").await.map_err(|error| by_whom(error, &config))?,
+        ),
     };
     let probes = match wiring::projects(&config, role) {
         true => Some(bind(&config.metrics.host, config.metrics.port, "CONSUMER_METRICS_PORT").await?),
@@ -114,10 +140,11 @@ async fn serve_all(config: Config, role: Role) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let keeper = Gatekeeper::new(&config.api, &clock)?;
     let metrics = Metrics::new(&wiring::topic(&config, role), Arc::clone(&clock));
-    let health = Health::starting();
+    let pulses = Pulses::new(Arc::clone(&clock));
+    let health = Health::starting(pulses.clone());
     let traces = config.metrics.traces.as_deref().map(Traces::start).transpose()?;
-    let mut process =
-        Process { config, role, clock, metrics, health, traces: traces.clone(), supervisor: Supervisor::new() };
+    let supervisor = Supervisor::new();
+    let mut process = Process { config, role, clock, metrics, health, pulses, traces: traces.clone(), supervisor };
     if let Some(probes) = probes {
         process.serve_probes(probes)?;
     }
@@ -205,17 +232,25 @@ impl Process {
         }
     }
 
-    /// Opens the stores. A server that is away is waited for, and named meanwhile; whatever else is wrong
-    /// ends the start.
+    /// Opens the stores. A server that is away is waited for, and named meanwhile; so is, for some seconds, a
+    /// command that has the data directory. Whatever else is wrong ends the start.
     async fn open(&self, signals: &mut Signals, failed: &CancellationToken) -> Result<Opened> {
         let mut wait = START_RETRY_MIN;
+        let mut held = Held::new(Arc::clone(&self.clock));
         loop {
             let told = Told::new(&self.metrics, &self.health, self.traces.clone());
-            let opening = wiring::open(&self.config, self.role, told, Arc::clone(&self.clock));
+            let (pulses, clock) = (self.pulses.clone(), Arc::clone(&self.clock));
+            let opening = wiring::open(&self.config, self.role, told, pulses, clock);
             let error = match unless_signalled(signals, opening).await {
                 Ok(opened) => {
                     self.health.report(START, None);
                     return Ok(opened);
+                }
+                Err(error) if error.code == Code::InUse => {
+                    self.health.report(START, Some(error.to_string()));
+                    let waiting = held.wait_on(error, &self.config);
+                    unless_signalled(signals, waiting).await?;
+                    continue;
                 }
                 Err(error) if error.kind() == Kind::Unavailable && wiring::has_servers(&self.config) => error,
                 Err(error) => return Err(error),
@@ -249,6 +284,10 @@ impl Process {
             });
             let stop = self.supervisor.stop(Stage::Projecting);
             self.supervisor.spawn(Stage::Projecting, "projector", begun.run(changes, stop));
+            let (config, stop) = (self.config.clone(), self.supervisor.stop(Stage::Projecting));
+            let (metrics, clock) = (Arc::clone(&self.metrics), Arc::clone(&self.clock));
+            let watching = watch_retention(config, self.role, metrics, clock, stop);
+            self.supervisor.spawn(Stage::Projecting, "retention watch", watching);
         }
         let watch = Watch {
             engine: opened.engine.clone(),
@@ -258,7 +297,8 @@ impl Process {
             owned,
         };
         let stop = self.supervisor.stop(Stage::Projecting);
-        self.supervisor.spawn(Stage::Projecting, "dependency watch", watch.run(stop));
+        let watching = self.pulses.begin("watching dependencies").keep(watch.run(stop));
+        self.supervisor.spawn(Stage::Projecting, "dependency watch", watching);
     }
 
     fn serve_api(&mut self, api: TcpListener, opened: &Opened, keeper: &Arc<Gatekeeper>, tls: Option<Arc<Tls>>) {
@@ -286,6 +326,17 @@ async fn bind(host: &str, port: u16, variable: &str) -> Result<TcpListener> {
             .remedy(format!("stop what uses it, or choose another port with {variable}"))
             .because(error)
     })
+}
+
+/// Says so when the port is in use by a server on this very data directory: a second one is not needed.
+fn by_whom(error: Error, config: &Config) -> Error {
+    let server = wiring::find_server(&config.embedded.data_dir).filter(|_| error.code == Code::InUse);
+    let Some(url) = server else { return error };
+    let data = config.embedded.data_dir.display();
+    Error::new(Code::InUse, format!("soma runs already on {data}, and listens on {url}"))
+        .at("SOMA_API_PORT")
+        .remedy("use that one: every command finds it; or stop it first")
+        .because(error)
 }
 
 /// The same listener once more: connections come to whoever accepts first.
@@ -348,10 +399,42 @@ impl Watch {
         let (Ok(bounds), Ok(position)) = (bounds, position) else { return };
         let owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for bounds in bounds.into_iter().filter(|bounds| owned.contains(&bounds.partition)) {
-            let next = position.next(engine.log.id(), bounds.partition);
-            self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next.max(bounds.first)));
+            let next = position.next(engine.log.id(), bounds.partition).max(bounds.first);
+            if self.metrics.lag(bounds.partition, bounds.next.saturating_sub(next)) {
+                continue;
+            }
+            // A start on a backlog: nothing has been projected yet that would tell how old it is.
+            let one = ReadLimit { records: 1, bytes: 1 };
+            if let Ok([record, ..]) = engine.log.read(bounds.partition, next, one).await.as_deref() {
+                self.metrics.waits_since(bounds.partition, record.timestamp);
+            }
         }
     }
+}
+
+/// Looks now and then for how long the log keeps a record.
+async fn watch_retention(
+    config: Config,
+    role: Role,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) -> Result<()> {
+    while !stop.is_cancelled() {
+        let looked = tokio::select! {
+            () = stop.cancelled() => break,
+            looked = wiring::retention(&config, role, &clock) => looked,
+        };
+        match looked {
+            Ok(retention) => metrics.retention(Some(retention)),
+            Err(error) => tracing::debug!("for how long the log keeps a record is not known: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.sleep(RETENTION_EVERY) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Says where everything is: to people in words, to programs in one line of the log.

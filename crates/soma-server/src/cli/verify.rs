@@ -13,7 +13,7 @@ use crate::config::Config;
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Flags {
-    /// Put points right that are missing, wrong or left over.
+    /// Put records, histories, counts and points right, from the log.
     #[arg(long)]
     repair: bool,
 }
@@ -23,11 +23,11 @@ pub(super) fn run(config: &Config, flags: Flags, out: &Output) -> Result<ExitCod
     let report = client.call(&Call::post("/v1/verify", json!({ "repair": flags.repair, "wait_ms": 30_000 })))?;
     client.close()?;
     let ok = report.get("ok").and_then(Value::as_bool).unwrap_or(false);
-    out.result(&report, || words(&report, ok));
+    out.result(&report, || words(&report, ok, flags.repair));
     Ok(if ok { ExitCode::SUCCESS } else { exit::FOUND.into() })
 }
 
-fn words(report: &Value, ok: bool) -> String {
+fn words(report: &Value, ok: bool, repairs: bool) -> String {
     let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
     let mut lines: Vec<String> = report
         .get("findings")
@@ -36,13 +36,18 @@ fn words(report: &Value, ok: bool) -> String {
         .flatten()
         .map(|finding| {
             let whose = match (text(finding, "id"), text(finding, "place")) {
-                ("", place) => place,
-                (id, _) => id,
+                ("", "") => String::new(),
+                ("", place) => format!("{place}: "),
+                (id, _) => format!("{id}: "),
             };
             let repaired = finding.get("repaired").and_then(Value::as_bool).unwrap_or(false);
-            let repaired = if repaired { " (repaired)" } else { "" };
+            let repaired = match (repaired, text(finding, "remedy")) {
+                (true, _) => " (repaired)".to_owned(),
+                (false, "") => String::new(),
+                (false, remedy) => format!(" (not repaired: {remedy})"),
+            };
             let (part, what, detail) = (text(finding, "part"), text(finding, "what"), text(finding, "detail"));
-            format!("{part}: {what}: {whose}: {detail}{repaired}")
+            format!("{part}: {what}: {whose}{detail}{repaired}")
         })
         .collect();
     lines.push(format!(
@@ -58,10 +63,12 @@ fn words(report: &Value, ok: bool) -> String {
     lines.push(match (ok, count("left_out")) {
         (true, 0) => "both stores are what the log says".to_owned(),
         (true, left_out) => format!("both stores are what the log says; {left_out} memories were written meanwhile"),
-        (false, _) => "the stores are not what the log says; --repair puts points right; to build records and \
-                       points anew from the log, stop the server, move records.db, the files beside it that begin \
-                       with its name, and vectors/ away, and start it again"
-            .to_owned(),
+        (false, _) if repairs => {
+            "the stores are not what the log says, and not all of it could be mended: see what is \
+                                  said of each"
+                .to_owned()
+        }
+        (false, _) => "the stores are not what the log says: `soma verify --repair` puts them right".to_owned(),
     });
     lines.join("\n")
 }

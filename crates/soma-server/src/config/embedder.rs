@@ -86,6 +86,16 @@ impl Embedder {
         chosen
     }
 
+    /// The settings that choose it, if it runs in this process and makes vectors of texts.
+    pub(crate) fn in_process(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Hash { dims } => Some((DIMS.name, dims.to_string())),
+            Self::MiniLm { folder } => Some((EMBEDDER.name, format!("minilm:{}", folder.display()))),
+            Self::Static { folder } => Some((EMBEDDER.name, format!("static:{}", folder.display()))),
+            Self::Given { .. } | Self::Http { .. } => None,
+        }
+    }
+
     /// Of the same kind if it needs no model, else the default: for measuring what this program does itself.
     pub(crate) const fn without_model(&self) -> Self {
         match self {

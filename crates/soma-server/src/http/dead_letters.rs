@@ -22,17 +22,22 @@ use super::problem::Answer;
 use super::{App, events, shapes};
 use crate::raw;
 
+/// The longest name of a log: a cluster, a topic and a generation.
+const LOG_BYTES_MAX: usize = 400;
+/// Beyond them lie no partitions and no offsets of any log; a partition's number has nine digits.
+const PARTITIONS_MAX: u32 = 1_000_000_000;
+const OFFSETS_MAX: u64 = 1_000_000_000_000_000_000;
+
 const KNOWN: &str = "source, reason, all, value, apply, force, wait_ms";
 
 /// What is told about these routes.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let text = || json!({ "type": "string" });
     vec![
         Endpoint::new(Verb::Get, "/v1/dead-letters", list)
             .needs(Right::Admin)
             .about("deadLetters", "list what was refused", "In the order of the sources, without content.")
             .takes([
-                Param::query("reason", "those refused for this reason", text()),
+                Param::query("reason", "those refused for this reason", schema::text()),
                 told::limit(),
                 Param::query("cursor", "next_cursor of the page before", place()),
             ])
@@ -97,7 +102,7 @@ fn request() -> Value {
         &[],
         json!({
             "source": place(),
-            "reason": { "type": "string" },
+            "reason": schema::text(),
             "all": { "type": "boolean", "enum": [true] },
             "value": events::event(),
             "apply": switch(),
@@ -112,8 +117,8 @@ fn request() -> Value {
 
 /// Where a letter's record lies: a place, or an offset alone.
 fn place() -> Value {
-    const NUMBER: &str = "(0|[1-9][0-9]{0,17})";
-    json!({ "type": "string", "pattern": format!("^([A-Za-z0-9-]{{1,64}}/(0|[1-9][0-9]{{0,8}})@)?{NUMBER}$") })
+    let pattern = format!("^([A-Za-z0-9._#/-]{{1,{LOG_BYTES_MAX}}}/(0|[1-9][0-9]{{0,8}})@)?(0|[1-9][0-9]{{0,17}})$");
+    json!({ "type": "string", "pattern": pattern })
 }
 
 fn answer() -> Value {
@@ -226,9 +231,10 @@ fn source(engine: &Engine, text: &str) -> Result<Place> {
         Ok(offset) if offset.to_string() == text => Place { log: engine.log.id().clone(), partition: 0, offset },
         _ => Place::parse(text).map_err(|error| error.at("source"))?,
     };
-    // No log reaches beyond it, and no store can keep it.
-    if i64::try_from(place.offset).is_err() {
-        return Err(Error::new(Code::BadPosition, "the offset is beyond that of any log").at("source"));
+    let log = place.log.as_str();
+    let is_name = log.len() <= LOG_BYTES_MAX && log.bytes().all(|b| b.is_ascii_alphanumeric() || b"._#/-".contains(&b));
+    if !is_name || place.partition >= PARTITIONS_MAX || place.offset >= OFFSETS_MAX {
+        return Err(Error::new(Code::BadPosition, "the place is beyond that of any log").at("source"));
     }
     Ok(place)
 }

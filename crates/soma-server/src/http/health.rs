@@ -1,19 +1,22 @@
 //! Probes and metrics: whether the process lives, whether it can do its work, what it counted.
 //!
-//! Alive means that the process answers. Ready means that a write would be kept and projected, and a
-//! read answered; while a dependency is away the probe says which.
+//! Alive means that every loop of the process moves, whatever is away; one that stands still is named, and
+//! only a new start mends it. Ready means that a write would be kept and projected, and a read answered;
+//! while a dependency is away the probe says which.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use soma_core::Error;
 use soma_core::error::Code;
+use soma_core::pulse::Pulses;
 
 use super::endpoint::{Answer as Told, Endpoint, Right, Verb};
 use super::openapi::schema;
@@ -33,9 +36,15 @@ pub(crate) enum Phase {
     Stopping,
 }
 
-/// Whether the process can do its work, as everybody who knows reports it.
-#[derive(Debug)]
-pub(crate) struct Health(Mutex<Inner>);
+/// How long a loop may stand still. Four times the longest that a port may take for an answer (a statement
+/// of PostgreSQL, 30 s), so that a loop that waits for one is not taken for a stuck one.
+const STILL_MAX: Duration = Duration::from_secs(120);
+
+/// Whether the process lives and can do its work, as everybody who knows reports it.
+pub(crate) struct Health {
+    inner: Mutex<Inner>,
+    pulses: Pulses,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -44,9 +53,10 @@ struct Inner {
 }
 
 impl Health {
-    /// A process that is starting.
-    pub(crate) fn starting() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Inner { phase: Phase::Starting, down: BTreeMap::new() })))
+    /// A process that is starting, with its loops.
+    pub(crate) fn starting(pulses: Pulses) -> Arc<Self> {
+        let inner = Mutex::new(Inner { phase: Phase::Starting, down: BTreeMap::new() });
+        Arc::new(Self { inner, pulses })
     }
 
     /// Enters a phase.
@@ -69,7 +79,26 @@ impl Health {
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether every loop moves: for each, the seconds since it last did.
+    fn alive(&self) -> Response {
+        let silences = self.pulses.silences();
+        let stuck: Vec<&str> =
+            silences.iter().filter(|loops| loops.lasts > STILL_MAX).map(|loops| loops.name.as_str()).collect();
+        let mut seconds: Map<String, Value> = Map::new();
+        for one in &silences {
+            // Loops of one name (a topic has several readers) show the one that has stood still for longest.
+            let lasts = (one.lasts.as_secs_f64() * 10.0).round() / 10.0;
+            let longest = seconds.get(&one.name).and_then(Value::as_f64).map_or(lasts, |known| known.max(lasts));
+            seconds.insert(one.name.clone(), json!(longest));
+        }
+        let (status, word) = match stuck.is_empty() {
+            true => (StatusCode::OK, "alive"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "stuck"),
+        };
+        shapes::answer(status, &json!({ "status": word, "stuck": stuck, "still_seconds": seconds }))
     }
 
     fn answer(&self) -> Response {
@@ -94,7 +123,13 @@ impl Health {
 
 /// What is told about these routes.
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let alive = || schema::answer(json!({ "status": { "type": "string", "enum": ["alive"] } }));
+    let alive = |word: &str| {
+        schema::answer(json!({
+            "status": { "type": "string", "enum": [word] },
+            "stuck": { "type": "array", "items": { "type": "string" }, "description": "loops that stand still for too long" },
+            "still_seconds": { "type": "object", "additionalProperties": { "type": "number" }, "description": "for each loop of the process, the time since it last moved" },
+        }))
+    };
     let state = |words: &[&str]| {
         schema::answer(json!({
             "status": { "type": "string", "enum": words },
@@ -102,11 +137,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         }))
     };
     let live = |path, id| {
-        Endpoint::new(Verb::Get, path, live).about(id, "whether the process answers", "").answers(Told::json(
-            200,
-            "it does",
-            alive(),
-        ))
+        let words = "Whatever is away. A loop that stands still for two minutes is stuck: only a new start mends that.";
+        Endpoint::new(Verb::Get, path, live)
+            .about(id, "whether every loop of the process moves", words)
+            .answers(Told::json(200, "they do", alive("alive")))
+            .answers(Told::json(503, "one is stuck, and is named", alive("stuck")))
     };
     let ready = |path, id| {
         Endpoint::new(Verb::Get, path, ready)
@@ -137,8 +172,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 }
 
 /// `GET /livez`, `/healthz`
-pub(super) async fn live() -> Response {
-    shapes::answer(StatusCode::OK, &json!({ "status": "alive" }))
+pub(super) async fn live(State(app): State<App>) -> Response {
+    app.health.alive()
 }
 
 /// `GET /readyz`, `/health`
@@ -173,8 +208,8 @@ pub(crate) enum Reach {
 pub(crate) fn router(probes: Probes, reach: Reach) -> Router {
     let router = Router::new()
         .route("/metrics", get(async |State(p): State<Probes>, headers: HeaderMap| exposition(&p.metrics, &headers)))
-        .route("/livez", get(live))
-        .route("/healthz", get(live))
+        .route("/livez", get(async |State(p): State<Probes>| p.health.alive()))
+        .route("/healthz", get(async |State(p): State<Probes>| p.health.alive()))
         .route("/readyz", get(async |State(p): State<Probes>| p.health.answer()))
         .route("/health", get(async |State(p): State<Probes>| p.health.answer()))
         .fallback(super::no_route)
@@ -190,8 +225,8 @@ pub(crate) fn router(probes: Probes, reach: Reach) -> Router {
 pub(crate) fn waiting_router(health: Arc<Health>, reach: Reach) -> Router {
     let starting = async || Problem(Error::new(Code::Unavailable, "soma is starting").remedy("ask /readyz what for"));
     let router = Router::new()
-        .route("/livez", get(live))
-        .route("/healthz", get(live))
+        .route("/livez", get(async |State(health): State<Arc<Health>>| health.alive()))
+        .route("/healthz", get(async |State(health): State<Arc<Health>>| health.alive()))
         .route("/readyz", get(async |State(health): State<Arc<Health>>| health.answer()))
         .route("/health", get(async |State(health): State<Arc<Health>>| health.answer()))
         .fallback(starting)
@@ -210,3 +245,6 @@ fn exposition(metrics: &Metrics, headers: &HeaderMap) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     response
 }
+
+#[cfg(test)]
+mod tests;

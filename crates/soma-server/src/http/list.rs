@@ -21,9 +21,12 @@ use super::{shapes, write};
 /// What is told about these routes.
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let filter = || Param::query_json("filter", "only memories that match: JSON, URL-encoded", schema::of("Filter"));
-    let deleted = schema::answer(json!({
-        "deleted": schema::count("how many memories it deleted"), "position": schema::of("Position"),
-    }));
+    let deleted = || {
+        schema::answer_with(
+            json!({ "deleted": schema::count("how many memories it deleted"), "position": schema::of("Position") }),
+            json!({ "stored": { "type": "boolean", "description": "with wait=stored: whether both stores have it" } }),
+        )
+    };
     vec![
         Endpoint::new(Verb::Get, "/v1/memories", list)
             .needs(Right::Read)
@@ -34,11 +37,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             )
             .takes([
                 told::namespace("whose memories; without it those of the default namespace"),
-                Param::query(
-                    "namespace_prefix",
-                    "those of every namespace that begins so",
-                    json!({ "type": "string" }),
-                ),
+                Param::query("namespace_prefix", "those of every namespace that begins so", schema::text()),
                 filter(),
                 Param::query(
                     "order",
@@ -62,9 +61,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "delete memories by namespace and filter",
                 "Deletes what the stores hold when they are read. Deleting everything needs the namespace named.",
             )
-            .takes([told::namespace("whose memories"), filter(), told::key()])
+            .takes([told::namespace("whose memories"), filter(), told::stored(), told::trace(), told::key()])
             .takes(told::waits())
-            .answers(Told::json(200, "what it deleted", deleted))
+            .answers(Told::json(200, "what it deleted", deleted()))
+            .answers(Told::json(202, "what it deleted; the log has it, and the stores not in time", deleted()))
             .fails(&[Code::BadFilter]),
     ]
 }
@@ -100,10 +100,12 @@ pub(super) async fn list(State(app): State<App>, Caller(grant): Caller, uri: Uri
 pub(super) async fn delete(State(app): State<App>, Caller(grant): Caller, uri: Uri, headers: HeaderMap) -> Answer {
     no_precondition(&headers)?;
     let mut params = Params::of(&uri)?;
-    params.wait(&app.engine).await?;
+    let bound = params.wait_bound()?;
+    let waits = write::stored_asked(&mut params)?;
+    params.wait_within(&app.engine, bound).await?;
     let named = params.namespace()?;
     let filter = filter(&mut params)?;
-    params.finish("namespace, filter, after, wait_ms")?;
+    params.finish("namespace, filter, after, wait, wait_ms")?;
     if named.is_none() && filter.is_none() {
         return Err(bad("deleting everything needs the namespace named").remedy("add ?namespace=…").into());
     }
@@ -111,8 +113,12 @@ pub(super) async fn delete(State(app): State<App>, Caller(grant): Caller, uri: U
     grant.demand(&namespace)?;
     let selection = Selection { namespaces: Some(vec![namespace]), filter };
     let forgotten = app.engine.forget_all(&selection, write::context(&headers, "DELETE", &uri)?).await?;
-    let body = json!({ "deleted": forgotten.memories, "position": forgotten.position });
-    Ok(shapes::answer(StatusCode::OK, &body))
+    let mut body = json!({ "deleted": forgotten.memories, "position": forgotten.position });
+    let status = match waits {
+        true => write::all_stored(&app.engine, &forgotten.position, bound, &mut body).await?,
+        false => StatusCode::OK,
+    };
+    Ok(shapes::answer(status, &body))
 }
 
 fn filter(params: &mut Params) -> Result<Option<Filter>> {

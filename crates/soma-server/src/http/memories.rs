@@ -84,6 +84,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 const BATCH: &str = "An array, one object, or lines of JSON. Each item is answered for itself, in order.";
 
+/// The longest text of a coordinate: no more numbers fit than an array may have.
+const COORDINATE_BYTES_MAX: usize = 2 * limits::COORDINATE_NUMBERS_MAX - 1;
+/// A number of it, as a regular expression: a size that is surely within the bounds of numbers.
+const COORDINATE_NUMBER: &str = r" *[+-]?(([0-9]{1,200}(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?|[0-9](\.[0-9]*)?[eE][+-]?([12][0-9]{2}|30[0-7])) *";
+
 /// The content of a memory on its way in.
 fn replacement() -> Value {
     schema::closed(
@@ -105,7 +110,7 @@ fn new_memory() -> Value {
     shape["properties"]["coordinate"] = schema::or_null(json!({
         "anyOf": [
             { "type": "array", "minItems": 1, "maxItems": limits::COORDINATE_NUMBERS_MAX, "items": schema::number() },
-            { "type": "string", "pattern": "^-?[0-9]+(\\.[0-9]+)?(,-?[0-9]+(\\.[0-9]+)?)*$", "maxLength": limits::COORDINATE_NUMBERS_MAX },
+            { "type": "string", "pattern": format!("^{COORDINATE_NUMBER}(,{COORDINATE_NUMBER})*$"), "maxLength": COORDINATE_BYTES_MAX },
         ],
         "description": "where it is stored: an array of numbers, or the same as a text with commas; instead of an id",
     }));
@@ -190,7 +195,12 @@ fn payload(fields: &mut Fields) -> Result<Value> {
 fn coordinate(fields: &mut Fields) -> Result<Option<Coordinate>> {
     match fields.take("coordinate") {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Coordinate::parse(&text).map(Some),
+        Some(Value::String(text)) if text.len() <= COORDINATE_BYTES_MAX && text.split(',').all(is_small) => {
+            Coordinate::parse(&text).map(Some)
+        }
+        Some(Value::String(_)) => Err(Error::new(Code::Schema, "the coordinate's text is too long, or a number of it")
+            .at("coordinate")
+            .remedy("send the numbers as an array")),
         Some(Value::Array(items)) => {
             let numbers: Option<Vec<f64>> = items.iter().map(Value::as_f64).collect();
             let wrong = || Error::new(Code::Schema, "coordinate holds something else than numbers").at("coordinate");
@@ -200,6 +210,16 @@ fn coordinate(fields: &mut Fields) -> Result<Option<Coordinate>> {
             Err(Error::new(Code::Schema, "coordinate is not a string or an array of numbers").at("coordinate"))
         }
     }
+}
+
+/// Whether a number of a coordinate's text is within [`COORDINATE_NUMBER`], if it is a number.
+fn is_small(number: &str) -> bool {
+    let number = number.trim_matches(' ');
+    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let whole = digits.trim_start_matches(['+', '-']).split('.').next().unwrap_or_default().len();
+    let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let is_large = whole == 1 && exponent.len() == 3 && ("100"..="307").contains(&exponent);
+    is_large || (whole <= 200 && exponent.len() <= 2)
 }
 
 /// `GET /v1/memories/{id}`

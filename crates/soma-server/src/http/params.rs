@@ -28,6 +28,10 @@ impl Params {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(malformed)?;
         let mut params = BTreeMap::new();
         for (name, value) in pairs {
+            if value.contains('\0') {
+                let message = format!("the parameter {name:?} contains U+0000");
+                return Err(Error::new(Code::BadRequest, message).at(name).remedy("leave it out: no text holds it"));
+            }
             match params.get_mut(&name) {
                 None => drop(params.insert(name, value)),
                 Some(several) if name == "after" => *several = format!("{several},{value}"),
@@ -50,7 +54,8 @@ impl Params {
     /// `bad_request`.
     pub(super) fn number(&mut self, name: &str, min: usize, max: usize) -> Result<Option<usize>> {
         let Some(text) = self.take(name) else { return Ok(None) };
-        let number = text.parse().ok().filter(|n| (min..=max).contains(n));
+        // Spelled as programs write it: no sign, no zero in front.
+        let number = text.parse().ok().filter(|n: &usize| (min..=max).contains(n) && n.to_string() == text);
         number.map(Some).ok_or_else(|| {
             Error::new(Code::BadRequest, format!("{name}={text} is not a whole number from {min} to {max}")).at(name)
         })
@@ -69,8 +74,16 @@ impl Params {
     /// # Errors
     /// `bad_position`, `bad_request`, `position_not_reached`, `unavailable`.
     pub(super) async fn wait(&mut self, engine: &Engine) -> Result<()> {
-        let after = self.take("after").map(|text| Position::parse_many(&text)).transpose()?;
         let bound = self.wait_bound()?;
+        self.wait_within(engine, bound).await
+    }
+
+    /// The same, where `wait_ms` bounds something else besides.
+    ///
+    /// # Errors
+    /// `bad_position`, `position_not_reached`, `unavailable`.
+    pub(super) async fn wait_within(&mut self, engine: &Engine, bound: Duration) -> Result<()> {
+        let after = self.take("after").map(|text| Position::parse_many(&text)).transpose()?;
         match after {
             Some(position) => engine.wait(&position, bound).await,
             None => Ok(()),
@@ -213,6 +226,9 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>> {
             let max = limits::IDEMPOTENCY_KEY_BYTES_MAX;
             Err(Error::new(Code::BadRequest, format!("the header {NAME} has not 1 to {max} characters")).at(NAME))
         }
+        Some(key) if key.contains('\t') => {
+            Err(Error::new(Code::BadRequest, format!("the header {NAME} holds a tab")).at(NAME))
+        }
         key => Ok(key),
     }
 }
@@ -239,14 +255,20 @@ pub(super) mod told {
 
     /// What every write takes: `wait`, `wait_ms` and a trace.
     pub(in crate::http) fn writes() -> [Param; 3] {
-        let wait = json!({ "type": "string", "enum": ["stored"] });
         let bound = "with wait=stored: how long to wait, in milliseconds";
-        let trace = "W3C trace context; travels with the event";
-        [
-            Param::query("wait", "answer only once both stores have it", wait),
-            Param::query("wait_ms", bound, schema::wait_ms()),
-            Param::header("traceparent", trace, json!({ "type": "string", "pattern": "^[ -~]*$" })),
-        ]
+        [stored(), Param::query("wait_ms", bound, schema::wait_ms()), trace()]
+    }
+
+    /// That a write waits for the stores.
+    pub(in crate::http) fn stored() -> Param {
+        let wait = json!({ "type": "string", "enum": ["stored"] });
+        Param::query("wait", "answer only once both stores have it", wait)
+    }
+
+    /// The trace that a write belongs to.
+    pub(in crate::http) fn trace() -> Param {
+        let about = "W3C trace context; travels with the event";
+        Param::header("traceparent", about, json!({ "type": "string", "pattern": "^[\\t -~]*$" }))
     }
 
     /// What makes a write repeatable.
@@ -266,7 +288,7 @@ pub(super) mod told {
 
     /// The memory in the path.
     pub(in crate::http) fn id() -> Param {
-        Param::path("id", "the memory", schema::any_uuid())
+        Param::path("id", "the memory", schema::named_uuid())
     }
 
     /// The namespace of a memory that need not exist.

@@ -42,7 +42,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 pub(super) async fn list(State(app): State<App>, uri: Uri) -> Answer {
     let mut params = Params::of(&uri)?;
     let limit = params.number("limit", 1, limits::PAGE_MAX)?.unwrap_or(limits::PAGE_DEFAULT);
-    let after = params.take("cursor").map(|text| MemoryId::parse(&text)).transpose()?;
+    let after = params.take("cursor").map(|text| MemoryId::parse_strict(&text)).transpose()?;
     params.finish("limit, cursor")?;
     let points = app.engine.index.scan(after, limit).await?;
     let next_cursor = points.last().filter(|_| points.len() == limit).map(|point| point.id);

@@ -23,6 +23,9 @@ use super::shapes;
 
 const FIELDS: &str = "namespace, namespaces, namespace_prefix, query, embedding, top_k, filter, mode, boost, after, \
                       wait_ms, explain";
+/// A text that holds more than white space, as Unicode has it.
+const WORDS: &str = "^[^\\u0000]*[^\\u0000\\u0009-\\u000d\\u0020\\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]\
+    [^\\u0000]*$";
 /// The longest half-life of recency, in days.
 const HALF_LIFE_DAYS_MAX: f64 = 36_500.0;
 
@@ -55,15 +58,15 @@ fn question() -> Value {
     let mut shape = schema::closed(
         &[],
         json!({
-            "query": { "type": ["string", "null"], "maxLength": limits::QUERY_BYTES_MAX, "pattern": "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$", "description": "a question in words" },
+            "query": { "type": ["string", "null"], "maxLength": limits::QUERY_CHARS_MAX, "pattern": WORDS, "description": "a question in words" },
             "embedding": schema::or_null(schema::of("QueryVector")),
             "namespace": schema::or_null(schema::of("Namespace")),
             "namespaces": { "anyOf": [
                 schema::of("Namespace"),
-                { "type": "array", "minItems": 1, "items": schema::of("Namespace") },
+                { "type": "array", "minItems": 1, "maxItems": limits::RECALL_NAMESPACES_MAX, "items": schema::of("Namespace") },
                 { "type": "null" },
             ] },
-            "namespace_prefix": { "type": ["string", "null"], "pattern": "^[^\\u0000]*$" },
+            "namespace_prefix": schema::or_null(schema::text()),
             "top_k": { "type": ["integer", "null"], "minimum": 1, "maximum": limits::TOP_K_MAX, "default": limits::TOP_K_DEFAULT },
             "filter": schema::or_null(schema::of("Filter")),
             "mode": { "type": ["string", "null"], "enum": ["hybrid", "dense", "lexical", null], "default": "hybrid" },
@@ -179,20 +182,32 @@ fn boost(given: Option<Value>, mode: Mode) -> Result<Boost> {
         let what = format!("a half-life is above 0 and at most {HALF_LIFE_DAYS_MAX} days");
         return Err(bad(what, "boost.recency_half_life_days"));
     }
-    Ok(Boost { importance, recency_half_life: days.map(|days| Duration::from_secs_f64(days * 86_400.0)) })
+    let half_life = |days: f64| Duration::from_secs_f64(days * 86_400.0).max(Duration::from_nanos(1));
+    Ok(Boost { importance, recency_half_life: days.map(half_life) })
 }
 
 fn probe(fields: &mut Fields) -> Result<Probe> {
     let text = fields.text("query")?;
     let vector = fields.numbers("embedding")?;
     match (text, vector) {
-        (Some(text), None) if text.len() <= limits::QUERY_BYTES_MAX => Ok(Probe::Text(text)),
-        (Some(_), None) => Err(bad(format!("the query is longer than {} bytes", limits::QUERY_BYTES_MAX), "query")),
-        #[expect(clippy::cast_possible_truncation, reason = "the index compares single precision")]
-        (None, Some(vector)) => Ok(Probe::Vector(vector.into_iter().map(|x| x as f32).collect())),
+        (Some(text), None) => Ok(Probe::Text(text)),
+        (None, Some(vector)) => single(&vector).map(Probe::Vector),
         (Some(_), Some(_)) => Err(bad("query and embedding exclude each other", "embedding")),
         (None, None) => Err(bad("query is missing", "query").remedy("send a query or an embedding")),
     }
+}
+
+/// A vector in single precision, which is what the index compares.
+fn single(vector: &[f64]) -> Result<Vec<f32>> {
+    let bounds = schema::QUERY_ABS_MIN..=schema::QUERY_ABS_MAX;
+    if vector.iter().any(|x| x.abs() > *bounds.end()) {
+        return Err(bad(format!("the embedding holds a number beyond ±{:e}", bounds.end()), "embedding"));
+    }
+    if !vector.iter().any(|x| bounds.contains(&x.abs())) {
+        return Err(bad("the embedding is zero, or as good as, and points nowhere", "embedding"));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "within the bounds of single precision")]
+    Ok(vector.iter().map(|x| *x as f32).collect())
 }
 
 fn top_k(given: Option<u64>) -> Result<usize> {
@@ -235,5 +250,6 @@ fn hit(hit: &Hit) -> Value {
 fn explanation(explain: &Explain) -> Value {
     let parts: Map<String, Value> =
         explain.parts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "bm25": explain.bm25, "cosine": explain.cosine, "parts": parts, "terms": explain.terms })
+    json!({ "bm25": explain.bm25, "cosine": explain.cosine, "parts": parts,
+        "terms": explain.terms, "context": explain.context })
 }

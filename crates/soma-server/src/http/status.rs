@@ -25,7 +25,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .needs(Right::Read)
             .about("namespaces", "list namespaces", "Those that hold memories, in order.")
             .takes([
-                Param::query("prefix", "those that begin so", json!({ "type": "string" })),
+                Param::query("prefix", "those that begin so", schema::text()),
                 told::limit(),
                 Param::query("cursor", "next_cursor of the page before", schema::of("Namespace")),
             ])

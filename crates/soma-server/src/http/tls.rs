@@ -3,7 +3,7 @@
 //! TLS 1.2 and 1.3 with the cipher suites of rustls. A renewed certificate counts for connections that
 //! begin after it; a pair that does not fit changes nothing, and says so in the log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -100,7 +100,10 @@ fn read(files: &TlsFiles) -> Result<ServerConfig> {
     if chain.is_empty() {
         return Err(bad_certificate("there is none in the file".into()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| bad_key(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| match is_encrypted(&files.key) {
+        true => locked(&files.key),
+        false => bad_key(error.to_string()),
+    })?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::new(Code::Internal, "TLS is not available").because(error))?
@@ -109,6 +112,23 @@ fn read(files: &TlsFiles) -> Result<ServerConfig> {
         .map_err(|error| bad_certificate(error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Whether a PEM file holds a key behind a password, in any of the forms that there are.
+fn is_encrypted(key: &Path) -> bool {
+    let marks = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
+    std::fs::read_to_string(key).is_ok_and(|text| marks.iter().any(|mark| text.contains(mark)))
+}
+
+/// A password beside its key protects nothing that the permissions of the file do not.
+fn locked(key: &Path) -> Error {
+    let key = key.display();
+    Error::new(Code::BadConfig, format!("the key {key} is behind a password, which nobody can give at a start"))
+        .at(KEY)
+        .remedy(format!(
+            "take the password off (openssl pkey -in {key} -out plain.key), let nobody but soma read the result, and \
+             name it in {KEY}"
+        ))
 }
 
 const CERTIFICATE: &str = "SOMA_API_TLS_CERT";

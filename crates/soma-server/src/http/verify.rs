@@ -22,7 +22,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let body = schema::closed(
         &[],
         json!({
-            "repair": { "type": ["boolean", "null"], "default": false, "description": "mend what the log decides" },
+            "repair": { "type": ["boolean", "null"], "default": false, "description": "put both stores right, from the log" },
             "wait_ms": schema::or_null(schema::wait_ms()),
         }),
     );
@@ -32,7 +32,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .about(
                 "verify",
                 "compare both stores with the log",
-                "While they are in use. It reads everything; one runs at a time.",
+                "While they are in use. It reads everything; one runs at a time. With `repair`, records, histories and \
+                 counts that differ are made anew from the log, beside the projector, then points from the records; \
+                 what cannot be mended is named with a `remedy`.",
             )
             .reads([("application/json", body)])
             .answers(Told::json(200, "what it found", report()))
@@ -46,6 +48,7 @@ fn report() -> Value {
     let finding = schema::answer(json!({
         "part": text(), "what": text(), "id": maybe(), "place": maybe(), "detail": text(),
         "repaired": { "type": "boolean" },
+        "remedy": { "type": ["string", "null"], "description": "why a repair did not mend it, and what to do" },
     }));
     schema::answer(json!({
         "ok": { "type": "boolean", "description": "whether nothing differs" },
@@ -104,5 +107,6 @@ fn finding(finding: &Finding) -> Value {
         "place": finding.place.as_ref().map(ToString::to_string),
         "detail": finding.detail,
         "repaired": finding.repaired,
+        "remedy": finding.remedy,
     })
 }

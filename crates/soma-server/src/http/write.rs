@@ -38,9 +38,14 @@ fn counted(mut response: Response, repeated: usize) -> Response {
 /// How long a write waits for the stores; `None` does not wait.
 pub(super) fn wait_stored(params: &mut Params) -> Result<Option<Duration>> {
     let bound = params.wait_bound()?;
+    Ok(stored_asked(params)?.then_some(bound))
+}
+
+/// Whether a write waits for the stores.
+pub(super) fn stored_asked(params: &mut Params) -> Result<bool> {
     match params.take("wait").as_deref() {
-        None => Ok(None),
-        Some("stored") => Ok(Some(bound)),
+        None => Ok(false),
+        Some("stored") => Ok(true),
         Some(other) => {
             let message = format!("wait={other} is not known");
             Err(Error::new(Code::BadRequest, message).at("wait").remedy("leave it out, or write wait=stored"))
@@ -79,6 +84,23 @@ async fn stored(
     let stored = engine.stored(written, bound).await?;
     body.insert("stored".into(), json!(stored == Stored::Yes));
     Ok((stored == Stored::NotYet).then_some(StatusCode::ACCEPTED))
+}
+
+/// Waits until the stores have what several writes of one kind did, and says whether they do: in the body,
+/// and by the status.
+pub(super) async fn all_stored(
+    engine: &Engine,
+    position: &Position,
+    bound: Duration,
+    body: &mut Value,
+) -> Result<StatusCode> {
+    let stored = match engine.wait(position, bound).await {
+        Ok(()) => true,
+        Err(error) if error.code == Code::PositionNotReached => false,
+        Err(error) => return Err(error),
+    };
+    body["stored"] = json!(stored);
+    Ok(if stored { StatusCode::OK } else { StatusCode::ACCEPTED })
 }
 
 /// The items of a batch: those that can be written, and the places of those that cannot.
@@ -160,7 +182,7 @@ pub(super) fn batch_body(item: &Value) -> Vec<(&'static str, Value)> {
     let other = json!({ "description": "anything else is refused for itself, and the other items stand" });
     let items = json!({ "type": "array", "maxItems": limits::BATCH_ITEMS_MAX, "items": { "anyOf": [item, other] } });
     let one = json!({ "not": { "type": "array" }, "description": "one item" });
-    let lines = json!({ "type": "string", "description": "one item in each line" });
+    let lines = json!({ "type": "string", "pattern": "[^\\t\\n\\f\\r ]", "description": "one item in each line" });
     vec![("application/json", json!({ "anyOf": [items, one] })), ("application/x-ndjson", lines)]
 }
 

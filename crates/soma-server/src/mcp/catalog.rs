@@ -80,7 +80,7 @@ fn recall() -> Tool {
         &["query"],
         json!({
             "query": {
-                "type": "string", "minLength": 1, "maxLength": limits::QUERY_BYTES_MAX,
+                "type": "string", "minLength": 1, "maxLength": limits::QUERY_CHARS_MAX,
                 "description": "What you want to know, in plain words. Use the names and words that the memory would contain. Example: \"When does Ada Byron like to meet?\"",
             },
             "limit": limit("memories to return", HITS_DEFAULT),

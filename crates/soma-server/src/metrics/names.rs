@@ -11,6 +11,14 @@ pub(crate) const PROCESS_FAILURE: Name = ("consumer_process_failure", "Events th
 pub(crate) const PROCESSING_LATENCY: Name =
     ("consumer_processing_latency_seconds", "Time that a component took for a batch");
 pub(crate) const LAG: Name = ("consumer_lag_messages", "Records of the log that are not yet projected");
+pub(crate) const LAG_SECONDS: Name = (
+    "consumer_lag_seconds",
+    "How long the oldest record that is not yet projected has waited, at most; 0 while none waits",
+);
+pub(crate) const LOG_RETENTION: Name = (
+    "consumer_log_retention_seconds",
+    "For how long the log keeps a record, projected or not; -1 for ever, NaN while it is not known",
+);
 pub(crate) const END_TO_END: Name =
     ("consumer_end_to_end_latency_seconds", "Time from the log's acknowledgement to the commit of both stores");
 pub(crate) const BATCH_EVENTS: Name = ("consumer_batch_events", "Records of one batch");

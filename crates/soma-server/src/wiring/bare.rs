@@ -94,6 +94,14 @@ pub(crate) fn index(folder: &Path, embedder: &dyn Embedder) -> Result<Arc<dyn Ve
     Ok(Arc::new(vectors))
 }
 
+/// The words that the configured embedder knows, if it has a model.
+///
+/// # Errors
+/// `bad_config`.
+pub(crate) fn known_words(config: &Config) -> Result<Option<Vec<String>>> {
+    super::embedding::known_words(&config.embedder)
+}
+
 /// The embedder that the configuration names.
 ///
 /// # Errors

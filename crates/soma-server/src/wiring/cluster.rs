@@ -17,6 +17,7 @@ use soma_core::limits;
 use soma_core::log::{DeadLetters, EventLog};
 use soma_core::projector::observe::{Component, Observer, Report};
 use soma_core::projector::{Projector, Worker};
+use soma_core::pulse::Pulses;
 use soma_core::store::MemoryStore;
 use soma_core::{Error, Result};
 use soma_embedded::vectors;
@@ -26,6 +27,7 @@ use super::Role;
 use super::projecting::{Change, Changes};
 use crate::config::registry::ValueFormat;
 use crate::config::{self, Config, Secret};
+use crate::metrics::Retention;
 
 /// How long partitions that are given up may take to finish what they have in hand.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
@@ -71,6 +73,7 @@ pub(super) async fn logs(
     config: &config::kafka::Kafka,
     role: Role,
     generations: &Generations,
+    pulses: &Pulses,
     clock: Arc<dyn Clock>,
 ) -> Result<Logs> {
     let settings = kafka_settings(config);
@@ -94,9 +97,18 @@ pub(super) async fn logs(
         Generations::First => 1,
         Generations::Kept(records) => records.generation(&kafka::base_name(&settings, &clock).await?).await?,
     };
-    let log = kafka::Log::connect(&settings, generation, &clock).await?;
+    let log = kafka::Log::connect_watched(&settings, generation, &clock, pulses.clone()).await?;
     let letters = kafka::Letters::beside(&log);
     Ok(Logs { log, letters })
+}
+
+/// For how long the topic of events keeps a record.
+///
+/// # Errors
+/// `unavailable`, `bad_config`.
+pub(super) async fn retention(config: &config::kafka::Kafka, clock: &Arc<dyn Clock>) -> Result<Retention> {
+    let retention = kafka::topics::retention(&kafka_settings(config), clock).await?;
+    Ok(retention.map_or(Retention::Forever, Retention::For))
 }
 
 /// Who knows which schemas there are, and the log that frames what is written, if that is wanted. The
@@ -182,12 +194,13 @@ pub(crate) struct Membership {
     settings: kafka::Settings,
     share: group::Share,
     commits: group::Commits,
+    pulses: Pulses,
 }
 
 /// The membership that the configuration asks for; `alone` takes every partition.
-pub(super) fn membership(config: &config::kafka::Kafka, alone: bool) -> Membership {
+pub(super) fn membership(config: &config::kafka::Kafka, alone: bool, pulses: Pulses) -> Membership {
     let share = if alone { group::Share::All } else { group::Share::Some };
-    Membership { settings: kafka_settings(config), share, commits: group::Commits::new() }
+    Membership { settings: kafka_settings(config), share, commits: group::Commits::new(), pulses }
 }
 
 impl Membership {
@@ -211,11 +224,11 @@ impl Membership {
                 }
             }
         });
-        let options =
-            group::Options { share: self.share, drain: DRAIN_DEADLINE, commits: self.commits, clock, on_change };
-        match self.share {
-            group::Share::Some => group::run(&self.settings, worker, options, stop).await,
-            group::Share::All => group::run_all(&self.settings, worker, options, stop).await,
+        let Self { settings, share, commits, pulses } = self;
+        let options = group::Options { share, drain: DRAIN_DEADLINE, commits, clock, pulses, on_change };
+        match share {
+            group::Share::Some => group::run(&settings, worker, options, stop).await,
+            group::Share::All => group::run_all(&settings, worker, options, stop).await,
         }
     }
 }

@@ -48,6 +48,17 @@ pub(crate) fn identity(chosen: &Chosen) -> Result<Identity> {
     }
 }
 
+/// The words that it knows whole, if it has a model in this process.
+///
+/// # Errors
+/// `bad_config`, naming the file.
+pub(crate) fn known_words(chosen: &Chosen) -> Result<Option<Vec<String>>> {
+    match chosen {
+        Chosen::MiniLm { folder } | Chosen::Static { folder } => soma_models::known_words(folder).map(Some),
+        Chosen::Hash { .. } | Chosen::Given { .. } | Chosen::Http { .. } => Ok(None),
+    }
+}
+
 /// Whether it lies on another server, which may be away for a while.
 pub(crate) const fn is_remote(chosen: &Chosen) -> bool {
     matches!(chosen, Chosen::Http { .. })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use soma_core::ids::Partition;
 use soma_core::projector::{Projector, Worker};
+use soma_core::pulse::Pulses;
 use soma_core::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,7 @@ pub(crate) type Changes = Arc<dyn Fn(Change<'_>) + Send + Sync>;
 /// How events get into the stores from here.
 pub(crate) struct Projecting {
     plan: Plan,
+    pulses: Pulses,
 }
 
 enum Plan {
@@ -43,7 +45,7 @@ pub(crate) enum Begun {
     /// Nothing: another process does it.
     Nothing,
     /// One partition, taken.
-    One(Box<Worker>),
+    One(Box<Worker>, Pulses),
     /// Those that the group will give.
     Shared(Box<Shared>),
 }
@@ -56,17 +58,25 @@ pub(crate) struct Shared {
 }
 
 impl Projecting {
-    pub(super) fn of(config: &Config, role: Role, transport: Transport, projector: Projector) -> Self {
+    pub(super) fn of(config: &Config, role: Role, transport: Transport, projector: Projector, pulses: Pulses) -> Self {
         let plan = match (transport, role, &config.kafka) {
             // Eventing is off: whoever keeps a journal moves its events too.
             (Transport::Journal, Role::Up | Role::Api | Role::Command, _) => Plan::Journal(Box::new(projector)),
-            (Transport::Kafka, Role::Up | Role::Consumer, Some(kafka)) => {
-                let alone = config.postgres.is_none() || config.qdrant.is_none();
-                Plan::Shared(Box::new(Shared { projector, membership: cluster::membership(kafka, alone) }))
+            (Transport::Kafka, Role::Up | Role::Consumer | Role::Records, Some(kafka)) => {
+                let alone = role == Role::Up && (config.postgres.is_none() || config.qdrant.is_none());
+                let mut kafka = kafka.clone();
+                if role == Role::Records {
+                    // In one group with other projectors it would take partitions from them.
+                    kafka.group.push_str("-records");
+                }
+                Plan::Shared(Box::new(Shared {
+                    projector,
+                    membership: cluster::membership(&kafka, alone, pulses.clone()),
+                }))
             }
             (Transport::Kafka | Transport::Journal, _, _) => Plan::Elsewhere,
         };
-        Self { plan }
+        Self { plan, pulses }
     }
 
     /// Takes the journal's partition: until then the index may lack what the records hold. The partitions
@@ -81,7 +91,7 @@ impl Projecting {
             Plan::Journal(projector) => {
                 let mut worker = Worker::new(Projector::clone(projector), 0);
                 worker.take().await?;
-                Ok(Begun::One(Box::new(worker)))
+                Ok(Begun::One(Box::new(worker), self.pulses.clone()))
             }
         }
     }
@@ -103,9 +113,9 @@ impl Begun {
                 stop.cancelled().await;
                 Ok(())
             }
-            Self::One(worker) => {
+            Self::One(worker, pulses) => {
                 changes(Change::Shares(&[0]));
-                worker.run(stop).await
+                pulses.begin("projecting the journal").keep(worker.run(stop)).await
             }
             Self::Shared(shared) => shared.membership.run(shared.projector, changes, stop).await,
         }

@@ -158,6 +158,43 @@ fn a_file_that_was_moved_away_is_opened_anew() {
 }
 
 #[test]
+fn standard_output_gets_the_same_lines_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("stdout");
+    let mut command = soma(&folder.path().join("data"), &["up"]);
+    command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0").env("SOMA_API_TOKEN", OWNER);
+    command.env("SOMA_AUDIT_LOG", "stdout");
+    command.stdout(fs::File::create(&out).expect("a file"));
+    let mut server = Server::spawned_with(command);
+    let ask = |token: &str, method: &str, target: &str, body: &Value| {
+        let headers = [("authorization", &*format!("Bearer {token}"))];
+        server.send(method, target, &headers, body.to_string().as_bytes()).status
+    };
+    let memory = json!({ "id": ID, "namespace": "demo", "payload": { "text": WORDS } });
+    let at = format!("/v1/memories/{ID}");
+    assert_eq!(ask(OWNER, "POST", "/v1/memories?wait=stored", &memory), 201);
+    // The line is there before the answer is.
+    assert_eq!(lines(&fs::read_to_string(&out).expect("its output")).len(), 1);
+    assert_eq!(ask(OWNER, "POST", "/v1/recall", &json!({ "query": WORDS, "namespace": "demo" })), 200);
+    assert_eq!(ask(WRITER, "GET", &at, &Value::Null), 401);
+    assert_eq!(ask(OWNER, "DELETE", &at, &Value::Null), 200);
+    server.stopped();
+
+    let log = fs::read_to_string(&out).expect("its output");
+    let (owner, nobody) = (json!("SOMA_API_TOKEN"), Value::Null);
+    let wanted = vec![
+        entry(&owner, ["write", "POST", "/v1/memories", "/v1/memories"], &json!(["demo"]), (201, "ok")),
+        entry(&owner, ["recall", "POST", "/v1/recall", "/v1/recall"], &json!(["demo"]), (200, "ok")),
+        entry(&nobody, ["read", "GET", "/v1/memories/{id}", &at], &json!([]), (401, "unauthorized")),
+        entry(&owner, ["delete", "DELETE", "/v1/memories/{id}", &at], &json!(["demo"]), (200, "ok")),
+    ];
+    assert_eq!(lines(&log), wanted, "every line of standard output is one of the audit log: {log}");
+    for secret in [WORDS, WRITER, OWNER] {
+        assert!(!log.contains(secret), "{secret} stands in {log}");
+    }
+}
+
+#[test]
 fn a_line_that_cannot_be_written_is_loud_and_takes_no_request_back() {
     // A device without any space.
     let full = "/dev/full";

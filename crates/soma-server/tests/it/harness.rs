@@ -23,6 +23,13 @@ pub(crate) fn soma(data: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// `soma up` on free ports.
+pub(crate) fn up(data: &Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = soma(data, &["up"]);
+    command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0").envs(settings.iter().copied());
+    command
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(data: &Path, args: &[&str]) -> Output {
     soma(data, args).output().expect("the binary runs")
@@ -71,14 +78,27 @@ impl Server {
 
     /// A server on a directory that outlives it.
     pub(crate) fn on(data: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut command = soma(data, &["up"]);
-        command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0").envs(settings.iter().copied());
-        Self::spawned(command)
+        Self::spawned(up(data, settings))
     }
 
     /// A server that this command starts.
-    pub(crate) fn spawned(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    pub(crate) fn spawned(command: Command) -> Self {
+        Self::spawned_telling(command, |_| {})
+    }
+
+    /// The same, with the standard output that the command has.
+    pub(crate) fn spawned_with(command: Command) -> Self {
+        Self::started(command, |_| {})
+    }
+
+    /// A server that this command starts, told every line of its log until it is ready.
+    pub(crate) fn spawned_telling(mut command: Command, each: impl FnMut(&Value)) -> Self {
+        command.stdout(Stdio::null());
+        Self::started(command, each)
+    }
+
+    fn started(mut command: Command, mut each: impl FnMut(&Value)) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let log = lines(child.stderr.take().expect("standard error is piped"));
         let mut seen = Vec::new();
         let ready = loop {
@@ -87,6 +107,7 @@ impl Server {
             if entry["message"] == "soma is ready" {
                 break entry;
             }
+            each(&entry);
             seen.push(line);
         };
         // A consumer has no API, an API no port for metrics.

@@ -1,5 +1,6 @@
 //! The HTTP surface: shapes, statuses, refusals.
 
+mod agreement;
 mod bounds;
 mod browsers;
 mod edge;

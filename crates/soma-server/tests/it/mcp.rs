@@ -2,11 +2,14 @@
 //! plays the whole in `scripts/mcp-smoke`.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Reply, Server, soma, text};
+use crate::harness::{PATIENCE, Reply, Server, lines, soma, text};
 
 /// The method of the protocol that begins, in its own spelling.
 const HELLO: &str = concat!("initial", "ize");
@@ -134,4 +137,115 @@ fn standard_output_carries_answers_only_and_it_ends_with_its_input() {
     let found = crate::harness::answer(directory.path(), &["recall", "key", "--namespace", "agent"]);
     assert_eq!(found["hits"][0]["payload"]["text"], "the key is under the pot");
     assert!(!text(&output.stderr).contains("under the pot"), "what was remembered is in the log");
+}
+
+/// `soma mcp`, spoken to line by line.
+struct Agent {
+    child: Child,
+    input: ChildStdin,
+    output: Receiver<String>,
+}
+
+impl Agent {
+    fn on(data: &Path) -> Self {
+        let mut command = soma(data, &["mcp"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the binary starts");
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = lines(child.stdout.take().expect("standard output is piped"));
+        Self { child, input, output }
+    }
+
+    /// The same, after the greeting.
+    fn greeted(data: &Path) -> Self {
+        let mut agent = Self::on(data);
+        agent.say(&initialize().to_string());
+        assert_eq!(agent.hear()["id"], 1);
+        agent.say(&json!({ "jsonrpc": "2.0", "method": format!("notifications/{HELLO}d") }).to_string());
+        agent
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.input, "{line}").expect("it is read");
+    }
+
+    fn hear(&self) -> Value {
+        let line = self.output.recv_timeout(PATIENCE).expect("it answers");
+        serde_json::from_str(&line).expect("the protocol alone")
+    }
+
+    fn call(&mut self, name: &str, arguments: &Value) -> Value {
+        self.say(&tool(7, name, arguments).to_string());
+        let answer = self.hear();
+        assert_eq!((&answer["id"], &answer["result"]["isError"]), (&json!(7), &json!(false)), "{answer}");
+        answer["result"]["structuredContent"].clone()
+    }
+
+    fn ended(mut self) {
+        drop(self.input);
+        assert!(self.child.wait().expect("it ends").success());
+    }
+}
+
+#[test]
+fn a_line_that_is_no_request_is_answered_and_the_next_one_is_served() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut agent = Agent::on(directory.path());
+    let long = format!("\"{}\"", "x".repeat(40 << 20));
+    // Before the greeting and behind it.
+    for round in 0..2 {
+        for (line, code, id) in [
+            ("no json", -32_700, json!(null)),
+            ("{\"jsonrpc\": \"2.0\", \"id\": 3, \"method\"", -32_700, json!(null)),
+            ("\u{1}\u{fffd}", -32_700, json!(null)),
+            ("[]", -32_600, json!(null)),
+            ("17", -32_600, json!(null)),
+            ("{\"id\": null}", -32_600, json!(null)),
+            ("{\"jsonrpc\": \"2.0\", \"id\": \"a\", \"method\": 1}", -32_600, json!("a")),
+            ("{\"jsonrpc\": \"2.0\", \"id\": [1], \"method\": \"tools/list\"}", -32_600, json!(null)),
+            ("{\"jsonrpc\": \"2.0\", \"id\": 4, \"method\": \"tools/call\", \"params\": 5}", -32_602, json!(4)),
+            (&long, -32_600, json!(null)),
+        ] {
+            agent.say(line);
+            let answer = agent.hear();
+            let shown: String = line.chars().take(80).collect();
+            assert_eq!((&answer["error"]["code"], answer.get("id")), (&json!(code), Some(&id)), "{shown}: {answer}");
+            assert_eq!(answer["jsonrpc"], "2.0");
+        }
+        // These want no answer: the next one is that of the request behind them.
+        agent.say("");
+        agent.say("{\"jsonrpc\": \"2.0\", \"id\": null, \"error\": {\"code\": -32700, \"message\": \"echo\"}}");
+        if round == 0 {
+            agent.say(&initialize().to_string());
+            assert_eq!(agent.hear()["result"]["serverInfo"]["name"], "soma");
+            agent.say(&json!({ "jsonrpc": "2.0", "method": format!("notifications/{HELLO}d") }).to_string());
+        }
+    }
+    agent.say("{\"jsonrpc\": \"2.0\", \"method\": \"notifications/of-nobody\"}");
+    let written = agent.call("remember", &json!({ "text": "the rake is in the shed" }));
+    assert_eq!(agent.call("recall", &json!({ "query": "rake" }))["hits"][0]["id"], written["id"]);
+    agent.ended();
+}
+
+#[test]
+fn an_agent_that_asks_all_the_time_lets_a_server_in_and_talks_to_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut agent = Agent::greeted(directory.path());
+    let written = agent.call("remember", &json!({ "text": "the saw is in the shed" }));
+    let up = AtomicBool::new(false);
+    let server = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            while !up.load(Ordering::Acquire) {
+                agent.call("get", &json!({ "id": written["id"] }));
+            }
+        });
+        let server = Server::on(directory.path(), &[]);
+        up.store(true, Ordering::Release);
+        asking.join().expect("it is answered all the time");
+        server
+    });
+    agent.call("remember", &json!({ "text": "the axe is in the shed" }));
+    let found = server.post("/v1/recall", &json!({ "query": "axe" })).json();
+    assert_eq!(found["hits"][0]["payload"]["text"], "the axe is in the shed");
+    agent.ended();
 }

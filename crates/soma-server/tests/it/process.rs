@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, Server, soma, text};
+use crate::harness::{PATIENCE, Server, soma, text, up};
 
 /// A request whose head and half of whose body have arrived.
 fn half_sent(server: &Server) -> TcpStream {
@@ -58,6 +58,53 @@ fn a_request_that_does_not_end_cannot_keep_the_process_alive() {
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(0));
     drop(stream);
+}
+
+/// Another process has the data directory: the test itself.
+#[test]
+fn a_start_waits_for_a_command_that_works_on_the_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut held = Some(soma_embedded::DataDir::open(directory.path()).expect("the directory is free"));
+    let mut waited = 0;
+    let server = Server::spawned_telling(up(directory.path(), &[]), |line| {
+        let said = line["message"].as_str().unwrap_or_default();
+        if said.contains("waiting for the other process") {
+            let own = format!("process {}", std::process::id());
+            assert!(said.contains(&own) && said.contains(&directory.path().display().to_string()), "{said}");
+            waited += 1;
+            held = None;
+        }
+    });
+    assert_eq!(waited, 1, "it did not say that it waits, or more than once");
+    assert_eq!(server.post("/v1/memories?wait=stored", &json!({ "payload": 1 })).status, 201);
+}
+
+#[test]
+fn a_start_gives_up_on_a_directory_that_is_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let held = soma_embedded::DataDir::open(directory.path()).expect("the directory is free");
+    let output = up(directory.path(), &[]).output().expect("the binary runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("waiting for") && said.contains(&format!("process {}", std::process::id())), "{said}");
+    drop(held);
+}
+
+/// A server keeps it: there is nothing to wait for.
+#[test]
+fn a_second_server_on_a_directory_names_the_first_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::on(directory.path(), &[]);
+    let output = up(directory.path(), &[]).output().expect("the binary runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains(&server.api) && !said.contains("waiting for"), "{said}");
+    // On the same port too, where the first thing that fails is the port.
+    let port = server.api.rsplit(':').next().expect("a port").to_owned();
+    let output = up(directory.path(), &[("SOMA_API_PORT", &port)]).output().expect("the binary runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("runs already") && said.contains(&server.api), "{said}");
 }
 
 #[test]

@@ -79,6 +79,46 @@ fn records_of_a_journal_that_is_gone_are_refused() {
     assert!(said.contains("were made from journal") && said.contains("put the journal back"), "{said}");
 }
 
+/// Somebody removed the journal under a server: nothing is acknowledged any more, until it is back.
+#[test]
+fn a_journal_that_is_removed_under_a_server_is_noticed() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let server = Server::on(directory.path(), &[]);
+    let position = remember_fish(&server);
+    let (journal, away) = (directory.path().join("journal.db"), directory.path().join("away"));
+    std::fs::rename(&journal, &away).expect("it is moved");
+    for _ in 0..2 {
+        let refused = server.post("/v1/memories", &json!({"payload": "lost?"}));
+        assert_eq!((refused.status, refused.code().as_str()), (503, "unavailable"));
+        let problem = refused.json();
+        let told = problem.to_string();
+        assert!(told.contains(&journal.display().to_string()) && told.contains("put that very file back"), "{told}");
+    }
+    // Whoever only watches learns of it too; what is there can be read.
+    await_readiness(&server, 503, "journal.db");
+    assert_eq!(hits(&server, &json!(position)), 10);
+
+    std::fs::rename(&away, &journal).expect("it is put back");
+    assert_eq!(server.post("/v1/memories?wait=stored", &json!({"payload": "not lost"})).status, 201);
+    await_readiness(&server, 200, "");
+    stop(server);
+    let server = Server::on(directory.path(), &[]);
+    assert_eq!(server.post("/v1/verify", &json!({"wait_ms": 30_000})).json()["memories"], 201);
+
+    // Another file under its name is not it.
+    let copy = std::fs::read(&journal).expect("it can be read");
+    std::fs::remove_file(&journal).expect("it is removed");
+    std::fs::write(&journal, copy).expect("a copy takes its name");
+    assert_eq!(server.post("/v1/memories", &json!({"payload": "lost?"})).code(), "unavailable");
+}
+
+/// Asks until the probe answers so.
+fn await_readiness(server: &Server, status: u16, words: &str) {
+    let asked = (0..100_000).map(|_| server.get("/readyz")).find(|reply| reply.status == status);
+    let reply = asked.unwrap_or_else(|| panic!("readiness does not become {status}"));
+    assert!(reply.text.contains(words), "{reply:?}");
+}
+
 /// A start that takes no port from another test.
 const UP: &[&str] = &["up", "--port", "0", "--metrics-port", "0"];
 

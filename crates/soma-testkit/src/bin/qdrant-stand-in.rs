@@ -1,4 +1,5 @@
 //! A Qdrant server for trying the cluster profile without one: `qdrant-stand-in [--port N] [--dir D]`.
+//! `--api-key` asks callers for a key, `--tls-cert` with `--tls-key` (PEM) serves TLS.
 //!
 //! Prints its URL, keeps its collections in the folder, and flushes every five seconds and when it is
 //! asked to end.
@@ -6,8 +7,11 @@
 use std::error::Error;
 use std::time::Duration;
 
+use soma_testkit::certificates::Signed;
 use soma_testkit::qdrant::{Options, StandIn};
 use tokio::signal::unix::{SignalKind, signal};
+
+const KNOWN: &str = "--port, --dir, --version, --api-key, --tls-cert and --tls-key";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = options(std::env::args().skip(1))?;
@@ -28,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn options(mut args: impl Iterator<Item = String>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options { flush_every: Some(Duration::from_secs(5)), ..Options::default() };
+    let (mut certificate, mut key) = (None, None);
     while let Some(name) = args.next() {
         let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
         match name.as_str() {
@@ -35,9 +40,16 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Options, Box<dyn Er
             "--dir" => options.dir = Some(value.into()),
             "--version" => options.version = value,
             "--api-key" => options.api_key = Some(value),
-            _ => return Err(format!("unknown option {name}; there are --port, --dir, --version and --api-key").into()),
+            "--tls-cert" => certificate = Some(value.into()),
+            "--tls-key" => key = Some(value.into()),
+            _ => return Err(format!("unknown option {name}; there are {KNOWN}").into()),
         }
     }
+    options.tls = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(Signed { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => return Err("--tls-cert and --tls-key belong together".into()),
+    };
     Ok(options)
 }
 

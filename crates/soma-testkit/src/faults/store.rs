@@ -9,8 +9,8 @@ use soma_core::fold::{Change, Entry, State};
 use soma_core::ids::{EventId, LogId, MemoryId, Namespace, Offset, Partition, Position, Timestamp};
 use soma_core::memory::Memory;
 use soma_core::store::{
-    Advance, Claim, Claimed, Counts, ListQuery, Loaded, Mark, MemoryStore, NamespaceCount, PositionRow, Progress,
-    Projecting, ProjectorName, Reading, Staging, StoredEvent,
+    Advance, Audit, Claim, Claimed, Counts, ListQuery, Loaded, Mark, MemoryStore, Mending, NamespaceCount, PositionRow,
+    Progress, Projecting, ProjectorName, Reading, Staging, StoredEvent,
 };
 use soma_core::thread::{Thread, TurnKey};
 
@@ -44,6 +44,12 @@ impl Projecting for Store {
     async fn begin(&self, claim: &Claim) -> Result<Box<dyn Staging>> {
         let inner = self.faults.around("store.begin", self.inner.begin(claim)).await?;
         Ok(Box::new(Transaction { inner, faults: Arc::clone(&self.faults) }))
+    }
+
+    async fn mend(&self, projector: &ProjectorName, log: &LogId, partition: Partition) -> Result<Mending> {
+        let mending = self.faults.around("store.mend", self.inner.mend(projector, log, partition)).await?;
+        let inner = Transaction { inner: mending.staging, faults: Arc::clone(&self.faults) };
+        Ok(Mending { staging: Box::new(inner), ..mending })
     }
 
     async fn mark_indexed(&self, claim: &Claim, indexed: Offset) -> Result<()> {
@@ -83,6 +89,14 @@ impl Staging for Transaction {
             return Err(Error::new(Code::StoreRejected, format!("the store refuses event {refused} as it was told")));
         }
         self.faults.around("store.stage", self.inner.stage(changes)).await
+    }
+
+    async fn discard(&mut self, ids: &[MemoryId], events: &[EventId]) -> Result<()> {
+        self.faults.around("store.discard", self.inner.discard(ids, events)).await
+    }
+
+    async fn recount(&mut self) -> Result<()> {
+        self.faults.around("store.recount", self.inner.recount()).await
     }
 
     async fn commit(self: Box<Self>, advance: Advance) -> Result<()> {
@@ -126,6 +140,10 @@ impl Reading for Store {
 
     async fn counts(&self) -> Result<Counts> {
         self.faults.around("store.counts", self.inner.counts()).await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Audit> {
+        self.faults.around("store.audit", self.inner.audit(limit)).await
     }
 
     async fn event(&self, event_id: EventId) -> Result<Option<StoredEvent>> {

@@ -151,10 +151,11 @@ class AsyncMemory:
         filters: Filter | None = None,
         namespace: str | None = None,
         idempotency_key: str | None = None,
+        wait_stored: bool = False,
     ) -> shapes.Done:
         scope, rest = self._scope(namespace, filters, user_id=user_id, agent_id=agent_id, run_id=run_id)
         refuse_everything(scope, namespace)
-        return await self._run(self._operations.delete_all(scope, rest, idempotency_key))
+        return await self._run(self._operations.delete_all(scope, rest, idempotency_key, wait_stored))
 
     async def history(self, memory_id: str) -> list[shapes.Change]:
         return await self._run(self._operations.history(memory_id))
@@ -217,9 +218,14 @@ class AsyncMemory:
         return await self._run(self._operations.recall(question))
 
     async def forget(
-        self, memory_id: str, *, namespace: str | None = None, idempotency_key: str | None = None
+        self,
+        memory_id: str,
+        *,
+        namespace: str | None = None,
+        idempotency_key: str | None = None,
+        wait_stored: bool = False,
     ) -> Written:
-        return await self._run(self._operations.forget(memory_id, namespace, idempotency_key))
+        return await self._run(self._operations.forget(memory_id, namespace, idempotency_key, wait_stored))
 
     async def record(self, memory_id: str) -> Record:
         return await self._run(self._operations.fetch(memory_id))

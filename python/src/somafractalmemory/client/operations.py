@@ -124,10 +124,12 @@ class Operations:
         answer = yield from self.write("PUT", _target(memory_id), body, params=params, key=key)
         return Written.of(answer.body)
 
-    def forget(self, memory_id: str, namespace: str | None, key: str | None) -> Operation[Written]:
+    def forget(
+        self, memory_id: str, namespace: str | None, key: str | None, wait_stored: bool = False
+    ) -> Operation[Written]:
         yield from self.settle()
         params = {"namespace": namespace} if namespace else {}
-        answer = yield from self.write("DELETE", _target(memory_id), params=params, key=key)
+        answer = yield from self.write("DELETE", _target(memory_id), params=params, key=key, wait_stored=wait_stored)
         return Written.of(answer.body)
 
     def recall(self, question: Mapping[str, Any]) -> Operation[list[Hit]]:
@@ -158,9 +160,11 @@ class Operations:
         body = yield from self.read("/v1/namespaces", params)
         return Page([(item["namespace"], item["memories"]) for item in body["items"]], body["next_cursor"])
 
-    def forget_selected(self, namespace: str, condition: conditions.Filter | None, key: str | None) -> Operation[int]:
+    def forget_selected(
+        self, namespace: str, condition: conditions.Filter | None, key: str | None, wait_stored: bool
+    ) -> Operation[int]:
         params = {"namespace": namespace} | ({"filter": jsontext.dumps(condition)} if condition else {})
-        answer = yield from self.write("DELETE", "/v1/memories", params=params, key=key)
+        answer = yield from self.write("DELETE", "/v1/memories", params=params, key=key, wait_stored=wait_stored)
         return int(answer.body["deleted"])
 
     # The words that memory libraries share.
@@ -223,14 +227,16 @@ class Operations:
         yield from self.replace(memory_id, {"payload": payload, "importance": record.importance}, None, key)
         return {"message": "Memory updated successfully!"}
 
-    def delete_all(self, scope: Scope, filters: Mapping[str, Any] | None, key: str | None) -> Operation[shapes.Done]:
+    def delete_all(
+        self, scope: Scope, filters: Mapping[str, Any] | None, key: str | None, wait_stored: bool
+    ) -> Operation[shapes.Done]:
         yield from self.settle()
         condition, deleted = scope.filter(filters), 0
         places = [scope.namespace]
         if scope.is_wide:
             places += yield from gather(lambda cursor: self.namespaces(f"{scope.base}/", cursor), lambda one: one[0])
         for place in places:
-            deleted += yield from self.forget_selected(place, condition, key)
+            deleted += yield from self.forget_selected(place, condition, key, wait_stored)
         return {"message": "Memories deleted successfully!", "deleted": deleted}
 
     def history(self, memory_id: str) -> Operation[list[shapes.Change]]:

@@ -159,11 +159,12 @@ class Memory:
         filters: Filter | None = None,
         namespace: str | None = None,
         idempotency_key: str | None = None,
+        wait_stored: bool = False,
     ) -> shapes.Done:
         """Deletes what a user, an agent or a run has; with `namespace` alone, everything in it."""
         scope, rest = self._scope(namespace, filters, user_id=user_id, agent_id=agent_id, run_id=run_id)
         refuse_everything(scope, namespace)
-        return self._run(self._operations.delete_all(scope, rest, idempotency_key))
+        return self._run(self._operations.delete_all(scope, rest, idempotency_key, wait_stored))
 
     def history(self, memory_id: str) -> list[shapes.Change]:
         """What became of a memory, oldest first."""
@@ -229,9 +230,16 @@ class Memory:
         }
         return self._run(self._operations.recall(question))
 
-    def forget(self, memory_id: str, *, namespace: str | None = None, idempotency_key: str | None = None) -> Written:
+    def forget(
+        self,
+        memory_id: str,
+        *,
+        namespace: str | None = None,
+        idempotency_key: str | None = None,
+        wait_stored: bool = False,
+    ) -> Written:
         """Deletes one memory with its history."""
-        return self._run(self._operations.forget(memory_id, namespace, idempotency_key))
+        return self._run(self._operations.forget(memory_id, namespace, idempotency_key, wait_stored))
 
     def record(self, memory_id: str) -> Record:
         """One memory as the service holds it. Raises `NotFound`."""

@@ -21,6 +21,7 @@ use rdkafka::types::RDKafkaRespErr;
 use soma_core::clock::Clock;
 use soma_core::error::Error;
 use soma_core::ids::{Offset, Partition};
+use soma_core::pulse::Pulse;
 use tokio::sync::mpsc::Sender;
 
 use super::Commits;
@@ -169,8 +170,9 @@ impl Member {
     }
 
     /// Polls until it is told to leave, or nobody listens any more.
-    pub(super) fn run(mut self, commands: &Receiver<Command>, events: &Sender<Event>) {
+    pub(super) fn run(mut self, pulse: &Pulse, commands: &Receiver<Command>, events: &Sender<Event>) {
         loop {
+            pulse.beat();
             let mut said = Vec::new();
             // A record that came before its partition was paused is dropped: the readers read it.
             if let Some(Err(error)) = self.consumer.poll(POLL) {

@@ -17,6 +17,7 @@ use soma_core::clock::Clock;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::{LogId, Offset, Partition};
 use soma_core::log::Record;
+use soma_core::pulse::Pulse;
 
 use super::lane::{Fetching, Lane};
 use crate::kafka::context::Context;
@@ -28,6 +29,14 @@ const TICK: Duration = Duration::from_millis(100);
 const TOGETHER: usize = 512;
 /// Bytes of them.
 const TOGETHER_BYTES: usize = 4 << 20;
+/// Errors after which the partition may be gone, or another one.
+const DOUBTS: [RDKafkaErrorCode; 5] = [
+    RDKafkaErrorCode::AutoOffsetReset,
+    RDKafkaErrorCode::OffsetOutOfRange,
+    RDKafkaErrorCode::UnknownTopic,
+    RDKafkaErrorCode::UnknownTopicOrPartition,
+    RDKafkaErrorCode::UnknownPartition,
+];
 /// A lane that nobody has read for so long is given up.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -38,6 +47,7 @@ pub(super) struct Parts {
     pub(super) topic: String,
     pub(super) log: LogId,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) pulse: Pulse,
 }
 
 #[derive(Default)]
@@ -117,6 +127,14 @@ impl State {
         self.epochs
     }
 
+    /// Has every reader ask for the ends of its partition before it goes on.
+    pub(super) fn doubt(&mut self) {
+        for lane in self.lanes.values_mut() {
+            lane.doubted = true;
+            lane.arrived.notify_waiters();
+        }
+    }
+
     /// Whether the thread has ended, and nothing will ever arrive.
     pub(super) fn dead(&self) -> bool {
         self.dead
@@ -154,6 +172,7 @@ impl Run {
     fn run(mut self) {
         let _dead = Dead(Arc::clone(&self.state));
         loop {
+            self.parts.pulse.beat();
             let orders = {
                 let mut state = lock(&self.state);
                 if state.closing {
@@ -274,13 +293,9 @@ impl Run {
     }
 
     fn failed(&self, state: &mut State, error: &KafkaError) {
-        let range = [RDKafkaErrorCode::AutoOffsetReset, RDKafkaErrorCode::OffsetOutOfRange];
-        if error.rdkafka_error_code().is_some_and(|code| range.contains(&code)) {
+        if error.rdkafka_error_code().is_some_and(|code| DOUBTS.contains(&code)) {
             // The client does not say which partition: each reader asks for the ends of its own.
-            for lane in state.lanes.values_mut() {
-                lane.doubted = true;
-                lane.arrived.notify_waiters();
-            }
+            state.doubt();
             return;
         }
         tracing::debug!("a Kafka reader failed and tries again: {error}");

@@ -54,6 +54,14 @@ fn a_collection_that_was_removed_or_replaced_stops_the_projector_and_loses_no_ev
 }
 
 #[test]
+fn a_server_that_does_not_speak_the_protocol_is_away_and_not_at_fault() {
+    let said = "h2 protocol error: http2 error: connection error detected: frame with invalid size";
+    let error = error(Status::new(Grpc::Internal, said), "collection c", Asked::Read);
+    assert_eq!(error.code, Code::Unavailable);
+    assert!(error.remedy.is_some_and(|remedy| remedy.contains("QDRANT_URL") && remedy.contains("https")));
+}
+
+#[test]
 fn a_broken_connection_says_why() {
     let status = Status::from_error(Box::new(std::io::Error::other("invalid peer certificate")));
     let error = error(status, "collection c", Asked::Read);

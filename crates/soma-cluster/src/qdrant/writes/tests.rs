@@ -39,7 +39,7 @@ fn shape(ops: &[Op]) -> Vec<Vec<String>> {
         Some(Operation::DeletePoints(_)) => "delete".to_owned(),
         other => format!("{other:?}"),
     };
-    let requests = requests(&ops).expect("requests");
+    let requests = requests(&ops).collect::<Result<Vec<_>, _>>().expect("requests");
     requests.iter().map(|operations| operations.iter().map(name).collect()).collect()
 }
 

@@ -167,3 +167,22 @@ async fn a_cluster_that_is_not_there_is_named_with_a_remedy() {
         assert!(error.message.contains(bootstrap), "{error}");
     }
 }
+
+/// Answers to several questions at once come in any order: an older one is no sign of another log.
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_at_once_while_the_log_grows_are_no_sign_of_another_log() {
+    let mock = mock();
+    let log = connect(&topic(&mock, 1)).await;
+    let grow = async {
+        for n in 0..150 {
+            append(&log, n..n + 1).await;
+        }
+    };
+    let ask = || async {
+        for _ in 0..150 {
+            log.bounds().await.expect("it is the same log");
+        }
+    };
+    within("growing", async { tokio::join!(grow, ask(), ask(), ask(), ask()) }).await;
+    assert_eq!(offsets(&log, 0, ALL).await.len(), 150);
+}

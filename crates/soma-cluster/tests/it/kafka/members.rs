@@ -1,86 +1,45 @@
 //! Members of a group share partitions out, and every event is projected once whatever they do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use soma_cluster::kafka::group::{self, Change, Commits, Options};
+use soma_cluster::kafka::group::{self, Commits, Options};
 use soma_cluster::kafka::{Log, Settings, facts, topics};
 use soma_core::error::{Code, Result};
 use soma_core::ids::Partition;
 use soma_core::log::EventLog;
 use soma_core::projector::Worker;
-use soma_core::store::{MemoryStore, Reading};
+use soma_core::store::Reading;
 use soma_core::testing::Store;
 use soma_core::testing::sample::{created, record};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::member::Member;
 use super::world::{RealClock, Watcher, connect, mock, on, projector, real, topic, within};
-
-/// One member: a process, but for its memory.
-struct Member {
-    tasks: JoinSet<Result<()>>,
-    stop: CancellationToken,
-    running: watch::Receiver<Vec<Partition>>,
-}
-
-impl Member {
-    fn join(settings: &Settings, log: &Arc<Log>, store: &Arc<Store>, watcher: &Arc<Watcher>) -> Self {
-        let (told, running) = watch::channel(Vec::new());
-        let on_change = Arc::new(move |change| match change {
-            Change::Rebalanced { running } => drop(told.send_replace(running)),
-            Change::Trouble(_) => {}
-        });
-        let commits = watcher.commits.clone();
-        let options =
-            Options { commits, on_change, drain: Duration::from_secs(5), ..Options::new(RealClock::shared()) };
-        let projector = projector(Arc::clone(log), Arc::clone(store) as Arc<dyn MemoryStore>, Arc::clone(watcher));
-        let (settings, stop) = (settings.clone(), CancellationToken::new());
-        let mut tasks = JoinSet::new();
-        let token = stop.clone();
-        let worker = move |partition| Worker::new(projector.clone(), partition);
-        tasks.spawn(async move { group::run(&settings, worker, options, token).await });
-        Self { tasks, stop, running }
-    }
-
-    /// Returns when this member works on so many partitions.
-    async fn works_on(&mut self, partitions: usize) {
-        let there = self.running.wait_for(|running| running.len() == partitions);
-        within("the rebalance", there).await.expect("the member lives");
-    }
-
-    async fn leave(mut self) -> Result<()> {
-        self.stop.cancel();
-        within("leaving", self.tasks.join_next()).await.expect("it runs").expect("it does not panic")
-    }
-
-    /// As a process that is killed, but that its client says goodbye.
-    async fn crash(mut self) {
-        self.tasks.shutdown().await;
-    }
-}
 
 async fn append(log: &Log, events: std::ops::Range<u64>) {
     let records = events.map(|n| record(&created(n, n, "text"))).collect();
     log.append(records).await.expect("the broker is there");
 }
 
+fn joined(settings: &Settings, log: &Arc<Log>, store: &Arc<Store>, watcher: &Arc<Watcher>) -> Member {
+    Member::join(settings, projector(Arc::clone(log), Arc::clone(store) as _, Arc::clone(watcher)), watcher)
+}
+
 async fn members_come_and_go(settings: &Settings) {
     let log = connect(settings).await;
     let (store, watcher) = (Arc::new(Store::new()), Watcher::shared(&Commits::new()));
     append(&log, 0..200).await;
-    let mut first = Member::join(settings, &log, &store, &watcher);
+    let mut first = joined(settings, &log, &store, &watcher);
     first.works_on(4).await;
     within("projecting", watcher.reaches(&*log)).await;
 
-    let mut second = Member::join(settings, &log, &store, &watcher);
+    let mut second = joined(settings, &log, &store, &watcher);
     second.works_on(2).await;
     first.works_on(2).await;
     append(&log, 200..400).await;
     within("projecting", watcher.reaches(&*log)).await;
 
-    let mut third = Member::join(settings, &log, &store, &watcher);
+    let mut third = joined(settings, &log, &store, &watcher);
     third.works_on(1).await;
     first.leave().await.expect("it ends well");
     append(&log, 400..600).await;
@@ -119,7 +78,7 @@ async fn partitions_that_are_added_get_a_worker() {
     let log = connect(&settings).await;
     let (store, watcher) = (Arc::new(Store::new()), Watcher::shared(&Commits::new()));
     append(&log, 0..20).await;
-    let mut member = Member::join(&settings, &log, &store, &watcher);
+    let mut member = joined(&settings, &log, &store, &watcher);
     member.works_on(1).await;
     super::topics::grow(&settings, 3).await;
     member.works_on(3).await;
@@ -137,7 +96,7 @@ async fn a_halted_worker_ends_the_run_with_its_error() {
     let log = connect(&settings).await;
     let (store, watcher) = (Arc::new(Store::new()), Watcher::shared(&Commits::new()));
     append(&log, 0..20).await;
-    let mut member = Member::join(&settings, &log, &store, &watcher);
+    let mut member = joined(&settings, &log, &store, &watcher);
     member.works_on(2).await;
     within("projecting", watcher.reaches(&*log)).await;
     member.leave().await.expect("it ends well");
@@ -220,7 +179,7 @@ async fn a_real_group_shows_the_lag_and_refuses_to_be_shared_where_it_must_not_b
     let before = facts::facts(&settings, &clock).await.expect("the cluster is there");
     assert_eq!(before.group.expect("the group can be read").lag(), 100);
 
-    let mut member = Member::join(&settings, &log, &store, &watcher);
+    let mut member = joined(&settings, &log, &store, &watcher);
     member.works_on(3).await;
     within("projecting", watcher.reaches(&*log)).await;
     let projector = projector(Arc::clone(&log), store, Watcher::shared(&Commits::new()));

@@ -32,11 +32,20 @@ async fn works(bootstrap: &str, security: Security) {
     let oauth = security.mechanism == Mechanism::OauthBearer;
     let settings = Settings { security, ..on(bootstrap) };
     if oauth {
+        let error = topics::ensure(&settings, &clock).await.expect_err("the library cannot make topics so");
+        assert_eq!(error.code, Code::BadConfig, "{error}");
+        let (topic, remedy) = (&settings.topic, remedy(&error));
+        let command = format!(
+            "kafka-topics.sh --bootstrap-server {bootstrap} --command-config client.properties --create --topic {topic} --partitions 3 "
+        );
+        assert!(remedy.contains(&command) && remedy.contains("KAFKA_CREATE_TOPICS=false"), "{remedy}");
+        assert!(remedy.contains("OAUTHBEARER") && !remedy.contains("soma topics"), "{remedy}");
         let plain = variable("SOMA_TEST_KAFKA").expect("SOMA_TEST_KAFKA belongs to this tier");
         let plain = Settings { bootstrap: plain, security: Security::default(), ..settings.clone() };
         topics::ensure(&plain, &clock).await.expect("topics can be made");
     }
-    topics::ensure(&settings, &clock).await.expect("topics can be made");
+    let notes = topics::ensure(&settings, &clock).await.expect("topics are there or can be made");
+    assert_eq!(notes.iter().any(|note| note.contains("cannot be read with OAUTHBEARER")), oauth, "{notes:?}");
     let log = Log::connect(&settings, 1, &clock).await.expect("this way is open");
     log.append((0..10).map(|n| record(&created(n, n, "text"))).collect()).await.expect("it can be written");
     let mut read = 0;

@@ -11,7 +11,8 @@ use soma_core::testing::sample::{created, record};
 
 use super::world::{RealClock, connect, on, real, within};
 
-fn admin(settings: &Settings) -> AdminClient<DefaultClientContext> {
+/// A client for administration.
+pub(crate) fn admin(settings: &Settings) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", &settings.bootstrap).create().expect("a client")
 }
 

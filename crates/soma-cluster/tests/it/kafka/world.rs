@@ -12,7 +12,7 @@ use soma_cluster::kafka::group::Commits;
 use soma_cluster::kafka::{Log, Settings};
 use soma_core::clock::Clock;
 use soma_core::embed::hash::HashEmbedder;
-use soma_core::error::Error;
+use soma_core::error::{Code, Error};
 use soma_core::event::schemas::Any;
 use soma_core::ids::{Offset, Partition, Timestamp};
 use soma_core::log::{DeadLetters, EventLog};
@@ -84,8 +84,18 @@ pub(crate) fn topic(mock: &Mock, partitions: i32) -> Settings {
     settings
 }
 
+/// A log on a cluster that is there; a topic that was just made may have no leader yet.
 pub(crate) async fn connect(settings: &Settings) -> Arc<Log> {
-    Log::connect(settings, 1, &RealClock::shared()).await.expect("the cluster is there")
+    let clock = RealClock::shared();
+    let connecting = async {
+        loop {
+            match Log::connect(settings, 1, &clock).await {
+                Ok(log) => return log,
+                Err(error) => assert_eq!(error.code, Code::Unavailable, "the cluster is there: {error}"),
+            }
+        }
+    };
+    within("a connection to the cluster", connecting).await
 }
 
 /// A setting of the tests, from the environment.

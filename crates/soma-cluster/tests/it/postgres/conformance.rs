@@ -20,6 +20,13 @@ async fn record_transactions_are_as_the_port_says() {
 }
 
 #[tokio::test]
+async fn mending_is_as_the_port_says() {
+    if schema().await.is_some() {
+        conformance::mending(store).await;
+    }
+}
+
+#[tokio::test]
 async fn positions_are_as_the_port_says() {
     if schema().await.is_some() {
         conformance::positions(store).await;

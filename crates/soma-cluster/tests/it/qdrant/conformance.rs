@@ -15,7 +15,8 @@ async fn suite(url: &str) -> Result<Vec<String>, Box<dyn std::error::Error>> {
         let collection = fresh_name().expect("a name");
         names.lock().unwrap_or_else(PoisonError::into_inner).push(collection.clone());
         let settings = Settings { collection, ..settings(url.to_owned()) };
-        let (vectors, _) = Vectors::connect(&settings, identity()).await.expect("a connection");
+        // On the heap: the suite holds one for each of its cases.
+        let (vectors, _) = Box::pin(Vectors::connect(&settings, identity())).await.expect("a connection");
         Arc::new(vectors) as Arc<dyn VectorIndex>
     })
     .await;

@@ -29,8 +29,11 @@ fn an_index_in_another_language_than_english_says_so() {
     let hash: Arc<dyn Embedder> = Arc::new(HashEmbedder::default());
     let english = speaking(Arc::clone(&hash), Language::English);
     assert_eq!(english.identity(), hash.identity());
+    let finnish = speaking(Arc::clone(&hash), Language::Finnish);
     let german = speaking(hash, Language::German);
-    assert_eq!((german.identity().name.as_str(), german.language()), ("hash+german", Language::German));
+    // Another name than before German function words were left out: what was filled then is refused.
+    assert_eq!((german.identity().name.as_str(), german.language()), ("hash+german.2", Language::German));
+    assert_eq!(finnish.identity().name, "hash+finnish", "it leaves out what it did");
 }
 
 proptest::proptest! {

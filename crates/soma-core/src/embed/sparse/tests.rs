@@ -80,15 +80,6 @@ fn every_memory_holds_the_term_of_its_namespace_once() {
 }
 
 #[test]
-fn explained_words_are_those_of_the_question_that_the_memory_holds() {
-    let turn = Turn::of(&json!("Sailing boats at sea"));
-    assert_eq!(
-        shared(&Words::of("Did the sail of a boat, boat, tear in 2023?"), &turn, MAY_8, &lexicon()),
-        ["sail", "boat", "2023"]
-    );
-}
-
-#[test]
 fn the_bits_are_fixed() {
     let sparse = memory(
         &Turn::of(&json!({"text": "Ann bought a red boat in Zürich", "actor": "Ben", "n": 7})),

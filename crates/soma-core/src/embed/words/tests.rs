@@ -5,8 +5,41 @@ fn words(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_stop_list_is_sorted_so_that_it_can_be_searched() {
-    assert!(STOP.is_sorted());
+fn every_list_of_function_words_can_be_searched_and_holds_words_as_they_are_cut() {
+    for language in Language::ALL {
+        let list = stop::words(language);
+        assert!(list.is_sorted_by(|a, b| a < b), "{language:?}");
+        for word in list {
+            assert_eq!(words(word), [*word], "{language:?}");
+        }
+    }
+}
+
+#[test]
+fn function_words_are_those_of_the_language() {
+    for (language, text, content) in [
+        (Language::German, "Wann hat Jana das Boot für uns repariert?", &["jana", "boot", "repariert"][..]),
+        (Language::French, "Où est-ce qu'il a rangé l'échelle de la grange ?", &["rangé", "échelle", "grange"]),
+        (Language::Spanish, "¿Quién está en la cocina con mi hermana?", &["cocina", "hermana"]),
+        (Language::Portuguese, "Onde é que você guardou as chaves da garagem?", &["guardou", "chaves", "garagem"]),
+        (
+            Language::Italian,
+            "Perché l'orologio della torre non è più nell'ufficio?",
+            &["orologio", "torre", "non", "più", "ufficio"],
+        ),
+        (Language::Dutch, "Waarom heeft hij de sleutel van het schuurtje niet?", &["sleutel", "schuurtje", "niet"]),
+        (Language::Swedish, "När var du i stugan vid sjön?", &["stugan", "sjön"]),
+        (Language::Danish, "Hvad har hun sagt til sin bror?", &["sagt", "bror"]),
+        (Language::Norwegian, "Hvorfor er båten ikke på vannet?", &["båten", "ikke", "vannet"]),
+        (Language::Russian, "Где он был в мае?", &["мае"]),
+        // What has no list of its own leaves English ones out, as ever.
+        (Language::Finnish, "the vene ja who", &["vene", "ja"]),
+    ] {
+        assert_eq!(Words::of(text).content(language).collect::<Vec<_>>(), content, "{language:?}");
+    }
+    // A word of another language is a word.
+    assert!(is_stop("die", Language::German) && !is_stop("die", Language::English));
+    assert!(is_stop("will", Language::English) && !is_stop("will", Language::German));
 }
 
 #[test]
@@ -44,7 +77,7 @@ fn scripts_without_spaces_give_characters_and_pairs() {
 #[test]
 fn content_leaves_out_function_words() {
     let all = Words::of("What did the cat do in May?");
-    assert_eq!(all.content().collect::<Vec<_>>(), ["cat", "may"]);
+    assert_eq!(all.content(Language::English).collect::<Vec<_>>(), ["cat", "may"]);
 }
 
 #[test]
@@ -80,12 +113,13 @@ proptest::proptest! {
 #[test]
 fn names_are_left_out_of_a_text_that_has_something_else_to_say() {
     let names = ["Mia", "Anna Lee", "Zoë"].map(Words::of);
-    let rest = |text| without(text, &names);
+    let rest = |text| without(text, &names, Language::English);
     assert_eq!(rest("When did Mia's brother meet Anna Lee?"), Some("When did brother meet ?".into()));
     assert_eq!(rest("MIA'S car"), Some("car".into()));
     assert_eq!(rest("What did Zoë\u{2019}s friend sing to zoë"), Some("what did friend sing to".into()));
     assert_eq!(rest("Anna met Lee"), None, "a name has all of its words");
     assert_eq!(rest("Who is Mia?"), None, "nothing would be left");
+    assert_eq!(without("Wer ist Mia?", &names, Language::German), None, "nor here");
     assert_eq!(rest("Miami"), None);
     assert_eq!(rest(""), None);
 }

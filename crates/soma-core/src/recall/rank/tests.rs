@@ -7,8 +7,12 @@ fn candidate(id: u128, bm25: f64, cosine: f64) -> Candidate {
     Candidate { id: MemoryId(Uuid::from_u128(id)), bm25: Some(bm25), cosine: Some(cosine), boosts: Vec::new() }
 }
 
+fn asked(words: &Words) -> Asked<'_> {
+    Asked { words, language: Language::English }
+}
+
 fn order(mode: Mode, weight: f64, question: &str, candidates: &[Candidate], turns: &[Turn]) -> Vec<u128> {
-    let ranked = rank(mode, &Words::of(question), weight, candidates, turns);
+    let ranked = rank(mode, &asked(&Words::of(question)), weight, candidates, turns);
     ranked.into_iter().map(|(at, _)| candidates[at].id.0.as_u128()).collect()
 }
 
@@ -71,7 +75,7 @@ fn ties_go_by_id_whatever_the_order_at_the_start() {
 fn negative_similarity_counts_as_none_and_never_divides_by_zero() {
     let turns = [Turn::default(), Turn::default()];
     let candidates = [candidate(1, 0.0, -0.3), candidate(2, 0.0, -0.1)];
-    let ranked = rank(Mode::Hybrid, &Words::of("x"), 0.8, &candidates, &turns);
+    let ranked = rank(Mode::Hybrid, &asked(&Words::of("x")), 0.8, &candidates, &turns);
     assert!(ranked.iter().all(|(_, score)| score.total == 0.0));
 }
 
@@ -88,7 +92,7 @@ proptest::proptest! {
         }).collect();
         let candidates: Vec<Candidate> =
             scores.iter().enumerate().map(|(at, (bm25, cosine, ..))| candidate(at as u128, *bm25, *cosine)).collect();
-        let ranked = rank(Mode::Hybrid, &Words::of("what did ann say"), weight, &candidates, &turns);
+        let ranked = rank(Mode::Hybrid, &asked(&Words::of("what did ann say")), weight, &candidates, &turns);
         proptest::prop_assert_eq!(ranked.len(), candidates.len());
         proptest::prop_assert!(ranked.is_sorted_by(|(_, a), (_, b)| a.total >= b.total));
         for (_, score) in &ranked {

@@ -1,6 +1,7 @@
 //! What the weights of an index say about its namespaces.
 
 use super::*;
+use crate::testing::sample::namespace;
 
 /// The weight that an index of `all` points gives a term that `n` of them hold.
 fn weight(all: u32, n: u32) -> Option<f32> {
@@ -65,11 +66,22 @@ fn a_weight_that_was_rounded_to_zero_divides_nothing() {
 }
 
 #[test]
+fn a_word_whose_number_others_use_counts_as_frequent_and_never_against_a_memory() {
+    // 100 memories, and 3,000 points of another namespace under the same number.
+    let weights = [weight(5_000, 100), weight(5_000, 3_000)];
+    let factors = Factors::of(1, &weights);
+    assert_close(factors.in_namespace(0)[0], weights[1], (1.0 + FLOOR).ln());
+}
+
+#[test]
 fn the_terms_of_one_namespace_stay_together() {
     let half = u32::try_from(limits::SEARCH_TERMS_MAX / 2 + 1).expect("it is small");
-    let namespaces = (0..3).map(|n| (n * half..(n + 1) * half).map(|term| (term, 1.0)));
-    let searches = packed(namespaces);
-    assert_eq!(searches.iter().map(|search| search.indices.len()).collect::<Vec<_>>(), [half as usize; 3]);
-    assert_eq!(packed((0..3).map(|n| [(n, 1.0)].into_iter())).len(), 1);
-    assert!(searches.iter().all(|search| search.indices.is_sorted_by(|a, b| a < b)));
+    let names = ["a", "b", "c"].map(namespace);
+    let large = names.iter().zip(0..).map(|(name, n)| (name, (n * half..(n + 1) * half).map(|term| (term, 1.0))));
+    let searches = packed(large);
+    assert_eq!(searches.iter().map(|search| search.terms.indices.len()).collect::<Vec<_>>(), [half as usize; 3]);
+    assert!(searches.iter().zip(&names).all(|(search, name)| search.namespaces == [name.clone()]));
+    assert!(searches.iter().all(|search| search.terms.indices.is_sorted_by(|a, b| a < b)));
+    let small = packed(names.iter().zip(0..).map(|(name, n)| (name, [(n, 1.0)].into_iter())));
+    assert_eq!(small.into_iter().map(|search| search.namespaces).collect::<Vec<_>>(), [names]);
 }

@@ -28,6 +28,12 @@ async fn record_transactions_are_as_the_port_says() {
 }
 
 #[tokio::test]
+async fn mending_is_as_the_port_says() {
+    let folders = Folders::default();
+    conformance::mending(async || folders.store()).await;
+}
+
+#[tokio::test]
 async fn positions_are_as_the_port_says() {
     let folders = Folders::default();
     conformance::positions(async || folders.store()).await;

@@ -3,6 +3,8 @@
 //! The one list that the table, the JSON, `--only` and the tests go by. A figure that is measured is
 //! here; one that is here is measured, with every equivalent that it names.
 
+mod servers;
+
 use clap::ValueEnum;
 
 use super::stats::Better;
@@ -26,6 +28,21 @@ pub(super) enum Group {
     Restart,
     /// Memory and disk.
     Space,
+    /// A backlog through the consumer of the cluster profile.
+    #[value(skip)]
+    Backlog,
+    /// A backlog into the record store alone.
+    #[value(skip)]
+    Records,
+    /// Reading events.
+    #[value(skip)]
+    Decode,
+    /// A steady stream of events.
+    #[value(skip)]
+    Steady,
+    /// Durable writes over HTTP into Kafka.
+    #[value(skip)]
+    Api,
 }
 
 impl Group {
@@ -40,6 +57,11 @@ impl Group {
             Self::Clients => "clients",
             Self::Restart => "restart",
             Self::Space => "space",
+            Self::Backlog => "backlog",
+            Self::Records => "records",
+            Self::Decode => "decode",
+            Self::Steady => "steady",
+            Self::Api => "api",
         }
     }
 }
@@ -51,6 +73,7 @@ pub(super) enum Unit {
     EventsPerSecond,
     Mebibytes,
     BytesPerMemory,
+    CpuSeconds,
 }
 
 impl Unit {
@@ -60,13 +83,14 @@ impl Unit {
             Self::EventsPerSecond => "events/s",
             Self::Mebibytes => "MiB",
             Self::BytesPerMemory => "bytes/memory",
+            Self::CpuSeconds => "CPU s/1000 events",
         }
     }
 
     pub(super) const fn better(self) -> Better {
         match self {
             Self::EventsPerSecond => Better::Higher,
-            Self::Milliseconds | Self::Mebibytes | Self::BytesPerMemory => Better::Lower,
+            Self::Milliseconds | Self::Mebibytes | Self::BytesPerMemory | Self::CpuSeconds => Better::Lower,
         }
     }
 }
@@ -103,7 +127,7 @@ const PACK: &str = "segments of the index are packed in the background while it 
 use Group::{Batches, Clients, Read, Recall, Restart, Space, Start, Write};
 use Unit::{BytesPerMemory, EventsPerSecond, Mebibytes, Milliseconds};
 
-/// All figures, in the order in which they are shown.
+/// The figures of one machine, in the order in which they are shown.
 pub(super) static KINDS: &[Kind] = &[
     kind(("start", "start to ready, empty"), Start, Milliseconds, &["process that prints its version"], NOT),
     kind(("idle_memory", "resident memory, idle"), Start, Mebibytes, &["process that only runs this"], NOT),
@@ -180,10 +204,15 @@ pub(super) static KINDS: &[Kind] = &[
     kind(("disk_vectors", "disk, vectors"), Space, BytesPerMemory, &["dense vectors alone"], NOT),
 ];
 
+/// All figures: those of one machine, then those of the consumer on its servers.
+pub(super) fn all() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().chain(servers::KINDS)
+}
+
 /// The figure of a name.
 ///
 /// # Panics
 /// When the catalogue does not have it; a test runs every measurement.
 pub(super) fn of(name: &str) -> &'static Kind {
-    KINDS.iter().find(|kind| kind.name == name).expect("every figure that is measured stands in the catalogue")
+    all().find(|kind| kind.name == name).expect("every figure that is measured stands in the catalogue")
 }

@@ -5,6 +5,7 @@ use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;
 
 use serde_json::Value;
+use soma_core::clock::Clock;
 use soma_core::error::Code;
 use soma_core::ids::Position;
 use soma_core::{Error, Result};
@@ -17,7 +18,7 @@ use super::server::{Server, drain};
 use super::stats::{Bounds, Samples, alternate, timed};
 use super::texts::Item;
 
-const CLIENTS: usize = 64;
+pub(super) const CLIENTS: usize = 64;
 /// Requests of each client in one round.
 const REQUESTS: usize = 10;
 const EVENTS: usize = CLIENTS * REQUESTS;
@@ -34,7 +35,7 @@ pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &mut Bare, size: u64
     let mut write = |round: usize| {
         let bodies: Vec<Vec<u8>> = rounds[round].iter().map(|item| item.body().to_string().into_bytes()).collect();
         let (storing, accepting) = timed(clock, || {
-            let accepting = together(lab, &clients, |client, n| {
+            let accepting = together(clock, &clients, REQUESTS, |client, n| {
                 client.send("POST", "/v1/memories", Some(bodies[n].clone())).map(|reply| reply.body)
             })?;
             drain(&clients[0], &newest(&accepting.1)?)?;
@@ -51,7 +52,8 @@ pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &mut Bare, size: u64
         Ok(Samples::one(per_second(EVENTS, ms)))
     };
     let mut ping = |_| {
-        let (ms, _) = together(lab, &clients, |client, _| client.send("GET", "/livez", None).map(|reply| reply.body))?;
+        let ping = |client: &Client, _| client.send("GET", "/livez", None).map(|reply| reply.body);
+        let (ms, _) = together(clock, &clients, REQUESTS, ping)?;
         Ok(Samples::one(per_second(EVENTS, ms)))
     };
     let mut all = alternate(clock, bounds, &mut [&mut write, &mut commit, &mut ping])?;
@@ -64,9 +66,10 @@ pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &mut Bare, size: u64
 
 /// Every client makes its requests, all clients at once: the milliseconds until the last one is done, and
 /// what each client heard last.
-fn together(
-    lab: &Lab,
+pub(super) fn together(
+    clock: &dyn Clock,
     clients: &[Client],
+    requests: usize,
     request: impl Fn(&Client, usize) -> Result<Value> + Sync,
 ) -> Result<(f64, Vec<Value>)> {
     let barrier = Barrier::new(clients.len() + 1);
@@ -74,8 +77,8 @@ fn together(
     let one = |(at, client): (usize, &Client)| -> Result<()> {
         barrier.wait();
         let mut last = Value::Null;
-        for n in 0..REQUESTS {
-            last = request(client, at * REQUESTS + n)?;
+        for n in 0..requests {
+            last = request(client, at * requests + n)?;
         }
         answers.lock().unwrap_or_else(PoisonError::into_inner).push(last);
         Ok(())
@@ -84,7 +87,7 @@ fn together(
         let one = &one;
         let threads: Vec<_> = clients.iter().enumerate().map(|item| scope.spawn(move || one(item))).collect();
         barrier.wait();
-        timed(lab.clock.as_ref(), || {
+        timed(clock, || {
             for thread in threads {
                 thread.join().map_err(|_| Error::new(Code::Internal, "a client met a defect"))??;
             }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
 use soma_core::clock::Clock;
 use soma_core::embed::Embedder;
 use soma_core::embed::language::Language;
 use soma_core::embed::sparse::{self, Lexicon};
 use soma_core::error::Code;
-use soma_core::event::EventType;
 use soma_core::event::build::Draft;
+use soma_core::event::{Event, EventType};
 use soma_core::ids::Namespace;
 use soma_core::index::{Op, Point, VectorIndex};
 use soma_core::turn::Turn;
@@ -22,6 +23,15 @@ use super::texts::{Item, Texts};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::wiring::bare::{self, Row, Table};
+
+/// What texts to measure with, and what reads them.
+pub(super) struct Asked {
+    pub(super) seed: u64,
+    /// Words of a text.
+    pub(super) words: Option<usize>,
+    /// Whether the embedder that is set is measured too.
+    pub(super) with_model: bool,
+}
 
 /// Everything that measurements share.
 pub(super) struct Lab {
@@ -39,15 +49,30 @@ impl Lab {
     ///
     /// # Errors
     /// `bad_request` when nothing can be written below `below`; `bad_config`.
-    pub(super) fn new(config: Config, below: &Path, seed: u64, bounds: Bounds) -> Result<Self> {
+    pub(super) fn new(config: Config, below: &Path, asked: &Asked, bounds: Bounds) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let folder = Folder::make(below, clock.as_ref())?;
         let mut config = config;
         config.embedded.data_dir = folder.data();
-        config.embedder = config.embedder.without_model();
+        if !asked.with_model {
+            config.embedder = config.embedder.without_model();
+        } else if config.embedder.in_process().is_none() {
+            let what = "--with-model measures a model that runs in this process, and SOMA_EMBEDDER names none";
+            return Err(Error::new(Code::BadRequest, what)
+                .at("--with-model")
+                .remedy("set SOMA_EMBEDDER=minilm:FOLDER"));
+        }
         let runtime = super::super::client::runtime()?;
         let embedder = runtime.block_on(bare::embedder(&config))?;
-        Ok(Self { clock, embedder, runtime, texts: Texts::new(seed), bounds, config, folder })
+        let texts = match bare::known_words(&config)? {
+            Some(words) => Texts::known(asked.seed, words),
+            None => Texts::new(asked.seed),
+        };
+        let texts = match asked.words {
+            Some(words) => texts.of_words(words),
+            None => texts,
+        };
+        Ok(Self { clock, embedder, runtime, texts, bounds, config, folder })
     }
 
     /// What the projector would make of these memories, in the shape of the bare stores.
@@ -61,26 +86,30 @@ impl Lab {
         for (item, dense) in items.iter().zip(vectors) {
             let namespace = Namespace::parse(&item.namespace)?;
             let event = Draft::created(namespace.clone(), item.payload.clone()).build(self.clock.as_ref())?;
-            let turn = Turn::of(&item.payload);
-            let lexicon = Lexicon::of(&namespace, Language::English);
             rows.push(Row { id: event.id, payload: item.payload.to_string() });
-            ops.push(Op::Upsert(Box::new(Point {
-                id: event.id,
-                rev: 1,
-                event_id: event.event_id,
-                kind: EventType::Created,
-                namespace,
-                created_at: event.timestamp,
-                updated_at: event.timestamp,
-                importance: None,
-                model_revision: None,
-                sparse: sparse::memory(&turn, event.timestamp, &lexicon),
-                thread: turn.thread,
-                payload: item.payload.clone(),
-                dense,
-            })));
+            ops.push(Op::Upsert(Box::new(point(&event, namespace, &item.payload, dense))));
         }
         Ok(BareItems { rows, ops })
+    }
+}
+
+/// The point of a memory that was created with this payload.
+pub(super) fn point(event: &Event, namespace: Namespace, payload: &Value, dense: Vec<f32>) -> Point {
+    let (turn, lexicon) = (Turn::of(payload), Lexicon::of(&namespace, Language::English));
+    Point {
+        id: event.id,
+        rev: 1,
+        event_id: event.event_id,
+        kind: EventType::Created,
+        namespace,
+        created_at: event.timestamp,
+        updated_at: event.timestamp,
+        importance: None,
+        model_revision: None,
+        sparse: sparse::memory(&turn, event.timestamp, &lexicon),
+        thread: turn.thread,
+        payload: payload.clone(),
+        dense,
     }
 }
 

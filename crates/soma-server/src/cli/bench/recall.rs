@@ -1,7 +1,7 @@
 //! Questions over HTTP, beside the index searching for the same words or the same vector.
 //!
 //! The bare search yields the candidates that recall begins with, as many of them, and nothing more: no
-//! records, no ranking, no network.
+//! vector of the question, no records, no ranking, no network.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
@@ -54,7 +54,8 @@ const FORMS: [Form; 5] = [
 /// One question, for both sides.
 struct Question {
     body: Vec<u8>,
-    search: Search,
+    /// One for each list of candidates.
+    searches: Vec<Search>,
 }
 
 pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &Bare, size: u64) -> Result<Vec<Figure>> {
@@ -72,7 +73,9 @@ pub(super) fn measure(lab: &mut Lab, server: &Server, bare: &Bare, size: u64) ->
                 client.send("POST", "/v1/recall", Some(question.body.clone())).map(drop)
             };
             let mut ours = |round| at_once(lab, clients.iter().zip(of_round(round)), &asking);
-            let searching = |question: &Question| runtime.block_on(index.search(&question.search)).map(drop);
+            let searching = |question: &Question| {
+                question.searches.iter().try_for_each(|search| runtime.block_on(index.search(search)).map(drop))
+            };
             let mut theirs = |round| at_once(lab, of_round(round).iter(), &searching);
             let mut all = alternate(lab.clock.as_ref(), bounds, &mut [&mut ours, &mut theirs])?;
             let bare = all.split_off(1);
@@ -121,17 +124,20 @@ fn by_words(text: &str, namespaces: &[Namespace]) -> Sparse {
 
 fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
     let text = lab.texts.question();
-    let mut namespaces = (0..super::texts::NAMESPACES).map(namespace).collect::<Vec<_>>();
+    let mut asked = (0..super::texts::NAMESPACES).map(namespace).collect::<Vec<_>>();
     if form.narrowed == Narrowed::Namespace {
-        namespaces = vec![namespace(number % super::texts::NAMESPACES)];
+        asked = vec![namespace(number % super::texts::NAMESPACES)];
     }
-    let namespaces = namespaces.iter().map(|name| Namespace::parse(name)).collect::<Result<Vec<_>>>()?;
-    let query = match form.mode {
-        "dense" => Query::Dense(lab.runtime.block_on(lab.embedder.query(&text))?),
-        _ => Query::Sparse(by_words(&text, &namespaces)),
-    };
+    let asked = asked.iter().map(|name| Namespace::parse(name)).collect::<Result<Vec<_>>>()?;
+    let mut queries = Vec::new();
+    if form.mode != "dense" {
+        queries.push(Query::Sparse(by_words(&text, &asked)));
+    }
+    if form.mode == "dense" || (form.mode == "hybrid" && lab.embedder.hybrid_weight() > 0.0) {
+        queries.push(Query::Dense(lab.runtime.block_on(lab.embedder.query(&text))?));
+    }
     let limit = limits::CANDIDATES_MIN.max(limits::TOP_K_DEFAULT);
-    let mut search = Search { query, namespaces: None, filter: None, ids: None, limit };
+    let (mut namespaces, mut filter) = (None, None);
     let mut body = Map::new();
     body.insert("query".into(), text.into());
     body.insert("mode".into(), form.mode.into());
@@ -139,15 +145,17 @@ fn question(lab: &mut Lab, form: &Form, number: u64) -> Result<Question> {
     match form.narrowed {
         Narrowed::No => drop(body.insert("namespace_prefix".into(), "".into())),
         Narrowed::Namespace => {
-            body.insert("namespace".into(), namespaces[0].as_str().into());
-            search.namespaces = Some(namespaces);
+            body.insert("namespace".into(), asked[0].as_str().into());
+            namespaces = Some(asked);
         }
         Narrowed::Field => {
-            let filter = json!({ "field": "payload.owner.id", "eq": number % OWNERS });
-            search.filter = Some(Filter::parse(&filter)?);
+            let owner = json!({ "field": "payload.owner.id", "eq": number % OWNERS });
+            filter = Some(Filter::parse(&owner)?);
             body.insert("namespace_prefix".into(), "".into());
-            body.insert("filter".into(), filter);
+            body.insert("filter".into(), owner);
         }
     }
-    Ok(Question { body: Value::Object(body).to_string().into_bytes(), search })
+    let search = |query| Search { query, namespaces: namespaces.clone(), filter: filter.clone(), ids: None, limit };
+    let searches = queries.into_iter().map(search).collect();
+    Ok(Question { body: Value::Object(body).to_string().into_bytes(), searches })
 }

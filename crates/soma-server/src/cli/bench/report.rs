@@ -24,7 +24,7 @@ pub(super) struct Figure {
     /// How many memories were stored; none for what is measured on an empty directory.
     memories: u64,
     ours: Samples,
-    /// In the order in which the catalogue names them.
+    /// In the order in which the catalogue names them; without samples where it was not measured.
     bare: Vec<Samples>,
 }
 
@@ -39,19 +39,22 @@ impl Figure {
 
     fn shape(&self) -> Value {
         let better = self.kind.unit.better();
+        let measured = |(_, samples): &(&str, &Samples)| samples.count() > 0;
         let bare: Vec<Value> = self
             .beside()
+            .filter(measured)
             .map(|(name, samples)| {
                 json!({
                     "name": name,
                     "p50": rounded(samples.median()),
                     "p95": rounded(samples.p95(better)),
+                    "p99": rounded(samples.p99(better)),
                     "samples": samples.count(),
                     "ratio": ratio(&self.ours, samples).map(rounded),
                 })
             })
             .collect();
-        json!({
+        let mut shape = json!({
             "name": self.kind.name,
             "group": self.kind.group.as_str(),
             "title": self.kind.title,
@@ -59,9 +62,15 @@ impl Figure {
             "unit": self.kind.unit.as_str(),
             "p50": rounded(self.ours.median()),
             "p95": rounded(self.ours.p95(better)),
+            "p99": rounded(self.ours.p99(better)),
             "samples": self.ours.count(),
             "bare": bare,
-        })
+        });
+        let without: Vec<&str> = self.beside().filter(|one| !measured(one)).map(|(name, _)| name).collect();
+        if !without.is_empty() {
+            shape["not_measured"] = json!(without);
+        }
+        shape
     }
 }
 
@@ -71,14 +80,27 @@ pub(super) struct Report {
     machine: Value,
     settings: Value,
     figures: Vec<Figure>,
+    tail: Tail,
+}
+
+/// Which tail the table shows beside the median.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    P95,
+    P99,
 }
 
 impl Report {
     /// Puts the figures into the order of sizes and, for one size, of the catalogue.
     pub(super) fn new(machine: Value, settings: Value, mut figures: Vec<Figure>) -> Self {
-        let place = |figure: &Figure| catalogue::KINDS.iter().position(|kind| std::ptr::eq(kind, figure.kind));
+        let place = |figure: &Figure| catalogue::all().position(|kind| std::ptr::eq(kind, figure.kind));
         figures.sort_by_key(|figure| (figure.memories, place(figure)));
-        Self { machine, settings, figures }
+        Self { machine, settings, figures, tail: Tail::P95 }
+    }
+
+    /// The same with another tail in the table.
+    pub(super) fn with_tail(self, tail: Tail) -> Self {
+        Self { tail, ..self }
     }
 
     /// For machines.
@@ -114,7 +136,7 @@ impl Report {
             let of_kind = self.figures.iter().filter(|f| f.memories > 0 && std::ptr::eq(f.kind, kind));
             of_kind.map(|figure| (figure.memories, figure.ours.median())).collect()
         };
-        let curves = catalogue::KINDS.iter().map(|kind| Curve { kind, points: points(kind) });
+        let curves = catalogue::all().map(|kind| Curve { kind, points: points(kind) });
         curves.filter(|curve| curve.points.len() > 1).collect()
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Resident {
     pub(super) anonymous: f64,
     /// Pages of files, which the system takes back when it needs them.
     pub(super) files: f64,
+    /// The most that both together have been so far.
+    pub(super) peak: f64,
 }
 
 impl Server {
@@ -69,11 +71,7 @@ impl Server {
     /// `unavailable` when it cannot be told to end.
     pub(super) fn stop(mut self) -> Result<()> {
         let failed = |error| Error::new(Code::Unavailable, "the server cannot be stopped").because(error);
-        // The shell's own `kill` is there wherever a shell is.
-        let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
-        told.map_err(failed)?;
-        self.child.wait().map_err(failed)?;
-        Ok(())
+        end(&mut self.child).map_err(failed)
     }
 }
 
@@ -84,6 +82,13 @@ impl Drop for Server {
     }
 }
 
+/// Tells a process to end and waits until it has.
+pub(super) fn end(child: &mut Child) -> std::io::Result<()> {
+    // The shell's own `kill` is there wherever a shell is.
+    Command::new("sh").args(["-c", &format!("kill -TERM {}", child.id())]).status()?;
+    child.wait().map(drop)
+}
+
 fn started(lab: &Lab, data: &Path) -> Result<(Child, String)> {
     let failed = |error| Error::new(Code::Unavailable, "the binary cannot be started again").because(error);
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
@@ -91,11 +96,12 @@ fn started(lab: &Lab, data: &Path) -> Result<(Child, String)> {
         .env_clear()
         .envs([("SOMA_LOG", "info"), ("SOMA_LOG_FORMAT", "json")])
         .envs([("SOMA_API_PORT", "0"), ("CONSUMER_METRICS_PORT", "0")])
-        .env("MEMORY_VECTOR_DIM", lab.embedder.identity().dims.to_string())
+        .envs(lab.config.embedder.in_process())
         .args(["up", "--no-env-file", "--data-dir"])
         .arg(data);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
-    let url = child.stderr.take().map_or_else(|| Err(silent("it has no log")), |log| announced(&lines(log)?));
+    let url =
+        child.stderr.take().map_or_else(|| Err(silent("it has no log")), |log| announced(&lines(log)?, "api.url"));
     let ready = url.and_then(|url| {
         Client::at(url.clone()).call(&Call::get("/readyz"))?;
         Ok(url)
@@ -107,14 +113,14 @@ fn started(lab: &Lab, data: &Path) -> Result<(Child, String)> {
     Ok((child, ready?))
 }
 
-/// Where the server says that it listens.
-fn announced(log: &Receiver<String>) -> Result<String> {
+/// Where a process says that it listens, in this field of its log.
+pub(super) fn announced(log: &Receiver<String>, field: &str) -> Result<String> {
     let mut last = String::new();
     loop {
         match log.recv_timeout(START_TIMEOUT) {
             Ok(line) => {
                 let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-                if let Some(url) = entry.get("api.url").and_then(Value::as_str) {
+                if let Some(url) = entry.get(field).and_then(Value::as_str) {
                     return Ok(url.to_owned());
                 }
                 last = line;
@@ -125,13 +131,13 @@ fn announced(log: &Receiver<String>) -> Result<String> {
     }
 }
 
-fn silent(why: &str) -> Error {
-    Error::new(Code::Unavailable, format!("soma up did not become ready: {why}"))
-        .remedy("start `soma up` on an empty directory and look at its log")
+pub(super) fn silent(why: &str) -> Error {
+    Error::new(Code::Unavailable, format!("a process that is measured did not become ready: {why}"))
+        .remedy("start it by hand (`soma up`, `soma consumer`) and look at its log")
 }
 
 /// The lines of a log, read to its end by a thread of their own, so that its writer never waits.
-fn lines(log: impl std::io::Read + Send + 'static) -> Result<Receiver<String>> {
+pub(super) fn lines(log: impl std::io::Read + Send + 'static) -> Result<Receiver<String>> {
     let (send, receive) = sync_channel(LOG_LINES);
     let read = move || {
         for line in BufReader::new(log).lines().map_while(Result::ok) {
@@ -160,7 +166,8 @@ impl Resident {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
         };
-        Ok(Self { anonymous: mib("RssAnon:"), files: mib("RssFile:") + mib("RssShmem:") })
+        let files = mib("RssFile:") + mib("RssShmem:");
+        Ok(Self { anonymous: mib("RssAnon:"), files, peak: mib("VmHWM:") })
     }
 }
 

@@ -49,9 +49,18 @@ impl Samples {
 
     /// What 95 of 100 samples are at least as good as.
     pub(super) fn p95(&self, better: Better) -> f64 {
+        self.tail(better, 0.95)
+    }
+
+    /// What 99 of 100 samples are at least as good as.
+    pub(super) fn p99(&self, better: Better) -> f64 {
+        self.tail(better, 0.99)
+    }
+
+    fn tail(&self, better: Better, share: f64) -> f64 {
         match better {
-            Better::Lower => self.quantile(0.95),
-            Better::Higher => self.quantile(0.05),
+            Better::Lower => self.quantile(share),
+            Better::Higher => self.quantile(1.0 - share),
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Words are drawn from a vocabulary with Zipf's frequencies. Its most frequent words are function
 //! words of English, which are not indexed, as in real text; random letters in their place would give
-//! every question posting lists as long as the store. All other words are made of syllables. Nothing
-//! here was written by anybody.
+//! every question posting lists as long as the store. All other words are made of syllables, or, when
+//! a model reads them, are those that it knows: it would cut made-up ones into many pieces. No text here
+//! was written by anybody.
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,9 @@ const SHORT_WORDS: u64 = 4_000;
 const VOCABULARY: u64 = 50_000;
 /// Characters of one text: with its frame, a payload of about 1 kB.
 const TEXT_CHARS: usize = 960;
+/// Words of one text that a model reads, unless told: as many as one sentence of a conversation has. Longer
+/// ones take a model the longer, and a machine without a graphics card an hour for a hundred thousand.
+const MODEL_WORDS: usize = 20;
 /// Words of one question.
 const QUESTION_WORDS: usize = 8;
 /// Over how many namespaces the memories are spread.
@@ -38,10 +42,18 @@ pub(super) const OWNERS: u64 = 100;
 pub(super) struct Texts {
     /// By rank.
     words: Vec<String>,
+    /// How long one text is.
+    length: Length,
     /// The state of xorshift64*, never 0.
     state: u64,
     /// How many payloads were made.
     made: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Length {
+    Chars(usize),
+    Words(usize),
 }
 
 /// A memory to be.
@@ -61,7 +73,26 @@ impl Item {
 impl Texts {
     /// The stream of a seed.
     pub(super) fn new(seed: u64) -> Self {
-        Self { words: (0..VOCABULARY).map(word).collect(), state: (seed ^ 0x9e37_79b9_7f4a_7c15) | 1, made: 0 }
+        let words = (0..VOCABULARY).map(word).collect();
+        Self { words, length: Length::Chars(TEXT_CHARS), state: (seed ^ 0x9e37_79b9_7f4a_7c15) | 1, made: 0 }
+    }
+
+    /// The stream of a seed, of words that a model knows.
+    pub(super) fn known(seed: u64, known: Vec<String>) -> Self {
+        let mut texts = Self { length: Length::Words(MODEL_WORDS), ..Self::new(seed) };
+        let mut words: Vec<String> =
+            known.into_iter().filter(|word| !FUNCTION_WORDS.contains(&word.as_str())).collect();
+        // Whatever order a model knows them in, frequent ones are no more alike than others.
+        for last in (1..words.len()).rev() {
+            words.swap(last, (texts.next() % (last as u64 + 1)) as usize);
+        }
+        texts.words = FUNCTION_WORDS.iter().map(|word| (*word).to_owned()).chain(words).collect();
+        texts
+    }
+
+    /// The same with texts of so many words.
+    pub(super) fn of_words(self, words: usize) -> Self {
+        Self { length: Length::Words(words), ..self }
     }
 
     /// The next memory.
@@ -80,14 +111,20 @@ impl Texts {
     /// A question: a few words as the texts have them, at least one of which is indexed.
     pub(super) fn question(&mut self) -> String {
         let mut ranks: Vec<usize> = (1..QUESTION_WORDS).map(|_| self.rank()).collect();
-        ranks.push(FUNCTION_WORDS.len() + (self.next() % SHORT_WORDS) as usize);
+        let others = (self.words.len() - FUNCTION_WORDS.len()) as u64;
+        ranks.push(FUNCTION_WORDS.len() + (self.next() % SHORT_WORDS.min(others)) as usize);
         let words: Vec<&str> = ranks.into_iter().map(|rank| self.words[rank].as_str()).collect();
         words.join(" ")
     }
 
     fn text(&mut self) -> String {
         let mut text = String::with_capacity(TEXT_CHARS + 8);
-        while text.len() < TEXT_CHARS {
+        let mut words = 0;
+        while match self.length {
+            Length::Chars(chars) => text.len() < chars,
+            Length::Words(count) => words < count,
+        } {
+            words += 1;
             let rank = self.rank();
             if !text.is_empty() {
                 text.push(' ');
@@ -107,7 +144,7 @@ impl Texts {
     /// A rank under Zipf's law with exponent 1, by inversion of its continuous form.
     fn rank(&mut self) -> usize {
         let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
-        let rank = (VOCABULARY as f64).powf(unit) as usize;
+        let rank = (self.words.len() as f64).powf(unit) as usize;
         rank.clamp(1, self.words.len()) - 1
     }
 }

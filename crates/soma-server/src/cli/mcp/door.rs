@@ -2,7 +2,8 @@
 //! that runs on the data directory, else on the directory itself.
 //!
 //! An agent lives long and asks seldom, so the directory is not kept: it is closed again when nobody has
-//! asked for a while, for the next agent, command or server. Who meets it in use waits for a moment.
+//! asked for a while, and between two calls of an agent that asks all the time, for the next agent, command
+//! or server. Who meets it in use waits for a moment. A server that has started meanwhile is talked to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::mcp::{Call, Routes};
 
 /// How long the directory stays open after the last call.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long it stays open while there are calls, before others get a chance.
+const TURN: Duration = Duration::from_secs(2);
 /// How long to wait for a directory that is in use, and how often to look.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -36,6 +39,7 @@ pub(super) struct Door {
 #[derive(Default)]
 struct Opened {
     client: Option<Client>,
+    since: Duration,
     calls: u64,
 }
 
@@ -65,13 +69,30 @@ impl Door {
             let entered = entered.await?;
             opened = entered.0;
             match entered.1 {
-                Ok(()) => return Ok(opened),
+                Ok(()) => {
+                    opened.since = self.clock.elapsed();
+                    return Ok(opened);
+                }
                 Err(error) if error.code == Code::InUse && self.clock.elapsed().saturating_sub(began) < PATIENCE => {
                     self.clock.sleep(LOOK_INTERVAL).await;
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Closes a directory that has been open for long, and lets whoever waits for it in.
+    async fn give_way(&self, mut opened: OwnedMutexGuard<Opened>) -> Result<OwnedMutexGuard<Opened>> {
+        if opened.client.is_none() || self.clock.elapsed().saturating_sub(opened.since) < TURN {
+            return Ok(opened);
+        }
+        let closing = blocking(move || {
+            let closed = opened.client.take().map_or(Ok(()), Client::close);
+            closed.map(|()| opened)
+        });
+        let opened = closing.await?;
+        self.clock.sleep(LOOK_INTERVAL).await;
+        Ok(opened)
     }
 
     /// Closes the directory unless it is used again within [`IDLE`].
@@ -94,7 +115,7 @@ impl Door {
 #[async_trait]
 impl Routes for Door {
     async fn call(&self, call: Call) -> Result<Value> {
-        let mut opened = Arc::clone(&self.here).lock_owned().await;
+        let mut opened = self.give_way(Arc::clone(&self.here).lock_owned().await).await?;
         if opened.client.is_none() {
             opened = self.enter(opened).await?;
         }

@@ -29,6 +29,15 @@ pub(in crate::http) fn answer(properties: Value) -> Value {
     json!({ "type": "object", "additionalProperties": false, "required": names, "properties": properties })
 }
 
+/// An object that has all of these fields, and perhaps some of those.
+pub(in crate::http) fn answer_with(properties: Value, optional: Value) -> Value {
+    let mut whole = answer(properties);
+    if let (Some(all), Value::Object(more)) = (whole["properties"].as_object_mut(), optional) {
+        all.extend(more);
+    }
+    whole
+}
+
 /// A page of such items.
 pub(in crate::http) fn page(item: Value) -> Value {
     answer(json!({
@@ -55,12 +64,19 @@ pub(in crate::http) fn embedding() -> Value {
     })
 }
 
+/// The largest magnitude of a number of a vector that asks, well within single precision.
+pub(in crate::http) const QUERY_ABS_MAX: f64 = 1e38;
+/// What the largest of them must reach, so that the vector points somewhere.
+pub(in crate::http) const QUERY_ABS_MIN: f64 = 1e-30;
+
 /// A vector that asks: of the index's length, and pointing somewhere in single precision.
 fn query_vector(dims: usize) -> Value {
     json!({
         "type": "array", "minItems": dims, "maxItems": dims,
-        "items": { "type": "number", "minimum": -1e38, "maximum": 1e38 },
-        "contains": { "anyOf": [{ "type": "number", "minimum": 1e-30 }, { "type": "number", "maximum": -1e-30 }] },
+        "items": { "type": "number", "minimum": -QUERY_ABS_MAX, "maximum": QUERY_ABS_MAX },
+        "contains": { "anyOf": [
+            { "type": "number", "minimum": QUERY_ABS_MIN }, { "type": "number", "maximum": -QUERY_ABS_MIN },
+        ] },
         "description": "a question as a vector, made by the model that filled the index",
     })
 }
@@ -93,7 +109,7 @@ fn any() -> Value {
 }
 
 /// A text without U+0000, which no store can hold.
-fn text() -> Value {
+pub(in crate::http) fn text() -> Value {
     json!({ "type": "string", "pattern": NO_NUL })
 }
 
@@ -145,30 +161,41 @@ fn filter() -> Value {
             closed(&["or"], json!({ "or": several })),
             closed(&["not"], json!({ "not": of("Filter") })),
             test(PAYLOAD_PATH, scalar(), Some(ordered())),
-            test("^(id|event_id)$", json!({ "type": "string", "format": "uuid", "pattern": ANY_UUID }), None),
-            test("^(namespace|model_revision)$", text(), Some(text())),
-            test("^(importance|version)$", number(), Some(bounded)),
-            test("^(created_at|updated_at)$", moment.clone(), Some(moment)),
+            test(&heads(&["id", "event_id"]), named_uuid(), None),
+            test(&heads(&["namespace", "model_revision"]), text(), Some(text())),
+            test(&heads(&["importance", "version"]), number(), Some(bounded)),
+            test(&heads(&["created_at", "updated_at"]), moment.clone(), Some(moment)),
         ],
     })
+}
+
+/// The paths of these fields, each alone or in double quotes.
+fn heads(names: &[&str]) -> String {
+    let both: Vec<String> = names.iter().map(|name| format!("{name}|\"{name}\"")).collect();
+    format!("^({})$", both.join("|"))
 }
 
 /// Nothing but U+0000 is refused in a text.
 const NO_NUL: &str = "^[^\\u0000]*$";
 /// A path into the payload: names split by dots, in double quotes where they hold more than letters.
-const PAYLOAD_PATH: &str = r#"^payload(\.([^."\[\]\u0000]+|"([^"\\\u0000]|\\["\\])*"))*$"#;
+const PAYLOAD_PATH: &str = r#"^(payload|"payload")(\.([^."\[\]\u0000]+|"([^"\\\u0000]|\\["\\])*"))*$"#;
 /// An RFC 3339 time in the years that every store can hold, to the microsecond.
-const MOMENT: &str =
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
+const MOMENT: &str = "^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}[Tt]\
+    [0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 /// A UUID as every client spells it.
 const UUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$";
-/// A UUID in any usual spelling.
-const ANY_UUID: &str =
-    "^(urn:uuid:|URN:UUID:)?[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}$";
+/// A UUID in any usual spelling: with hyphens, also in braces or as a URN, or without.
+const ANY_UUID: &str = "^(([Uu][Rr][Nn]:[Uu][Uu][Ii][Dd]:)?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\
+    |\\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\\}|[0-9A-Fa-f]{32})$";
 /// A UUID of version 4 or 7.
 const CHOSEN_UUID: &str = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[47][0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}$";
 
-/// A UUID that a client names in a path.
+/// A UUID that a client names in a path or a filter.
+pub(in crate::http) fn named_uuid() -> Value {
+    json!({ "type": "string", "pattern": ANY_UUID, "description": "a UUID in any usual spelling" })
+}
+
+/// A UUID as this service writes it, and takes it where it must be its own.
 pub(in crate::http) fn any_uuid() -> Value {
     json!({ "type": "string", "format": "uuid", "pattern": UUID })
 }
@@ -228,7 +255,11 @@ fn hit() -> Value {
         "bm25": { "type": ["number", "null"] },
         "cosine": { "type": ["number", "null"] },
         "parts": { "type": "object", "additionalProperties": { "type": "number" } },
-        "terms": { "type": "array", "items": { "type": "string" } },
+        "terms": { "type": "array", "items": { "type": "string" }, "description": "words of the question that it holds" },
+        "context": {
+            "type": "array", "items": { "type": "string" },
+            "description": "further words of the question, which turns around it hold",
+        },
     }));
     schema
 }

@@ -33,8 +33,8 @@ pub(super) async fn broker(config: &Config, clock: &Arc<dyn Clock>) -> Vec<Seen>
         Seen::ok("authentication", who(&settings)),
         rights(&settings, clock).await,
     ];
-    for (name, found) in &facts.topics {
-        seen.extend(topic(name, found.as_ref()));
+    for ((name, found), wanted) in facts.topics.iter().zip(topics::wanted(&settings)) {
+        seen.extend(topic(name, found.as_ref(), || topics::how_to_create(&settings, &[wanted])));
     }
     if let Ok(plan) = topics::plan(&settings, clock).await {
         seen.extend(plan.notes.iter().map(|note| Seen::odd("topic", note, "see docs/operations/kafka.md")));
@@ -79,10 +79,10 @@ async fn rights(settings: &Settings, clock: &Arc<dyn Clock>) -> Seen {
     }
 }
 
-fn topic(name: &str, found: Option<&TopicFacts>) -> Vec<Seen> {
+fn topic(name: &str, found: Option<&TopicFacts>, how_to_create: impl FnOnce() -> String) -> Vec<Seen> {
     const CHECK: &str = "topic";
     let Some(topic) = found else {
-        return vec![Seen::failed(CHECK, format!("{name} is not there"), "create it with `soma topics --apply`")];
+        return vec![Seen::failed(CHECK, format!("{name} is not there"), &how_to_create())];
     };
     let leaderless = topic.partitions.iter().filter(|partition| !partition.led).count();
     let lagging = topic.partitions.iter().filter(|partition| partition.in_sync < partition.replicas).count();

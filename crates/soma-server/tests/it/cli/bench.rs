@@ -6,8 +6,10 @@ use std::fs;
 
 use serde_json::Value;
 
+use soma_testkit::qdrant::{Options, StandIn};
+
 use super::directory;
-use crate::harness::{run, text};
+use crate::harness::{run, soma, text};
 
 /// A small run of everything: two sizes, so that there is a curve, and so far apart that the second one has
 /// something to fill.
@@ -31,6 +33,74 @@ fn same(shown: f64, said: &Value) -> bool {
     (shown - said).abs() <= said.abs() * 0.01 + 0.001
 }
 
+/// What a report says against the schema.
+fn faults(report: &Value) -> Vec<String> {
+    let schema = jsonschema::validator_for(&schema()).expect("a valid schema");
+    schema.iter_errors(report).map(|error| error.to_string()).collect()
+}
+
+/// A server for tests, if there is one.
+fn real(variable: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this tier runs where its servers are")]
+    let found = std::env::var(variable).ok();
+    if found.is_none() {
+        #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+        {
+            eprintln!("SKIPPED a test of the consumer's benchmark: {variable} names no server");
+        }
+    }
+    found
+}
+
+#[test]
+fn the_consumer_is_measured_on_its_servers_and_nothing_is_left() {
+    let (Some(kafka), Some(postgres)) = (real("SOMA_TEST_KAFKA"), real("SOMA_TEST_POSTGRES_URL")) else { return };
+    let folder = directory();
+    let points = folder.path().join("points");
+    let index = StandIn::start_with(Options { dir: Some(points.clone()), ..Options::default() }).expect("a stand-in");
+    let file = folder.path().join("figures.json");
+    let mut command =
+        soma(&folder.path().join("data"), &["bench", "consumer", "--events", "4000", "--partitions", "2"]);
+    command.args(["--seconds", "2", "--rate", "100", "--save", file.to_str().expect("a readable path")]);
+    command.env("KAFKA_BOOTSTRAP_SERVERS", kafka).env("POSTGRES_URL", postgres).env("QDRANT_URL", index.url());
+    let output = command.output().expect("the binary runs");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let report: Value = serde_json::from_str(&fs::read_to_string(&file).expect("it was saved")).expect("JSON");
+    assert_eq!(faults(&report), Vec::<String>::new());
+    let figures = report["figures"].as_array().expect("a list");
+    let names: Vec<&str> = figures.iter().filter_map(|figure| figure["name"].as_str()).collect();
+    let wanted = [
+        "consumer_backlog",
+        "consumer_backlog_whole",
+        "consumer_memory",
+        "consumer_memory_peak",
+        "consumer_cpu",
+        "records_only",
+        "records_only_cpu",
+        "decode",
+        "steady",
+        "api_writes",
+    ];
+    assert_eq!(names, wanted);
+    assert_eq!(figures[0]["bare"].as_array().map(Vec::len), Some(6), "{}", figures[0]);
+    assert_eq!(figures[0]["not_measured"].as_array().map(Vec::len), Some(1), "no script was named");
+    let steady = figures.iter().find(|figure| figure["name"] == "steady").expect("it is there");
+    assert_eq!(steady["samples"], 200, "each event of the stream is a sample");
+    let table = text(&output.stdout);
+    assert!(table.contains("one message at a time, Python: not measured") && table.contains(&index.url()), "{table}");
+    let left: Vec<_> = fs::read_dir(&points).expect("the folder is there").flatten().map(|left| left.path()).collect();
+    assert!(left.is_empty(), "collections are left: {left:?}");
+}
+
+#[test]
+fn the_consumer_is_not_measured_without_its_servers() {
+    let folder = directory();
+    let output = run(folder.path(), &["bench", "consumer", "--events", "1000"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("KAFKA_BOOTSTRAP_SERVERS"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_run_says_everything_twice_alike() {
     let folder = directory();
@@ -42,12 +112,7 @@ fn a_run_says_everything_twice_alike() {
     let table = text(&output.stdout);
     let report: Value = serde_json::from_str(&fs::read_to_string(&file).expect("it was saved")).expect("JSON");
 
-    let faults: Vec<String> = jsonschema::validator_for(&schema())
-        .expect("a valid schema")
-        .iter_errors(&report)
-        .map(|error| error.to_string())
-        .collect();
-    assert_eq!(faults, Vec::<String>::new());
+    assert_eq!(faults(&report), Vec::<String>::new());
 
     let mut lines = table.lines();
     for figure in report["figures"].as_array().expect("a list") {

@@ -23,6 +23,15 @@ fn a_list_selects_by_namespace_filter_and_order() {
     assert_eq!(texts(&["list", "-n", "demo", "--limit", "1"]), ["two"]);
     assert_eq!(text(&run(data, &["list", "-n", "nobody"]).stdout), "no memories\n");
     assert_eq!(run(data, &["list", "--filter", "{"]).status.code(), Some(2));
+    // Whoever looks in the wrong place is told of the others.
+    for (args, words) in [(&["list"][..], "no memories"), (&["recall", "one"][..], "nothing found")] {
+        let told = text(&run(data, args).stdout);
+        assert_eq!(
+            told,
+            format!("{words} in the default namespace; there are memories in demo, other: add --namespace\n")
+        );
+    }
+    assert_eq!(text(&run(data, &["recall", "one", "-n", "nobody"]).stdout), "nothing found\n");
 }
 
 #[test]

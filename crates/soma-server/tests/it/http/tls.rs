@@ -126,3 +126,29 @@ fn a_pair_that_does_not_fit_is_a_start_up_error_that_names_the_file() {
     let alone = start(&[("SOMA_API_TLS_CERT", &one.certificate)]);
     assert!(alone.contains("SOMA_API_TLS_KEY"), "{alone}");
 }
+
+#[test]
+fn a_key_behind_a_password_is_refused_with_the_command_that_mends_it_and_changes_nothing_later() {
+    let world = World::new(&[]);
+    let locked = world.signed.behind("hush-hush");
+    let mut command = soma(&world.folder.path().join("other"), &["up"]);
+    command.env("SOMA_API_PORT", "0").env("CONSUMER_METRICS_PORT", "0");
+    command.env("SOMA_API_TLS_CERT", &locked.certificate).env("SOMA_API_TLS_KEY", &locked.key);
+    let output = command.output().expect("the binary runs");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in ["behind a password", "server.locked", "openssl pkey", "SOMA_API_TLS_KEY"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // The command that it names makes a key that is taken.
+    let plain = world.folder.path().join("plain.key");
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(["pkey", "-passin", "pass:hush-hush", "-in"]).arg(&locked.key).arg("-out").arg(&plain);
+    assert!(openssl.status().expect("openssl runs").success());
+    let (from, to) = (&locked.key, &world.signed.key);
+    fs::copy(from, to).expect("a key");
+    world.server.wait_for_log("the certificate of before stays in force");
+    fs::copy(&plain, to).expect("a key");
+    world.server.wait_for_log("the certificate of the API was read again");
+    assert!(is_trusted(&world.server, &world.authority));
+}

@@ -56,6 +56,35 @@ fn a_memory_is_written_read_replaced_and_deleted() {
 }
 
 #[test]
+fn a_deletion_by_selection_waits_for_the_stores() {
+    let server = Server::start();
+    for round in 0..5 {
+        let batch: Vec<Value> = (0..200).map(|n| json!({ "payload": { "n": n, "round": round } })).collect();
+        server.post("/v1/memories/batch", &Value::Array(batch));
+        let some = "filter=%7B%22field%22%3A%22payload.n%22%2C%22lt%22%3A50%7D";
+        let reply = server.delete(&format!("/v1/memories?wait=stored&wait_ms=30000&{some}"));
+        let body = reply.json();
+        assert_eq!((reply.status, &body["deleted"], &body["stored"]), (200, &json!(50), &json!(true)), "{body}");
+        assert_eq!(server.get(&format!("/v1/memories?{some}")).json()["items"], json!([]));
+        // Without time to wait it says how far it came, and is durable all the same.
+        let reply = server.delete("/v1/memories?namespace=default&wait=stored&wait_ms=0");
+        let body = reply.json();
+        assert_eq!(body["deleted"], 150, "{body}");
+        assert!(
+            [(200, json!(true)), (202, json!(false))].contains(&(reply.status, body["stored"].clone())),
+            "{reply:?}"
+        );
+        let position = body["position"].as_str().expect("a position");
+        assert_eq!(server.get(&format!("/v1/memories?after={position}&wait_ms=30000")).json()["items"], json!([]));
+    }
+    let nothing = server.delete("/v1/memories?namespace=default&wait=stored");
+    assert_eq!((nothing.status, &nothing.json()["stored"]), (200, &json!(true)));
+    let reply = server.delete("/v1/memories?namespace=default");
+    assert_eq!((reply.status, reply.json().get("stored")), (200, None));
+    assert_eq!(server.delete("/v1/memories?namespace=default&wait=shown").code(), "bad_request");
+}
+
+#[test]
 fn a_write_is_read_back_after_its_position() {
     let server = Server::start();
     for n in 0..20 {

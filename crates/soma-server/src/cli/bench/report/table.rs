@@ -1,20 +1,38 @@
 //! The table for people.
 
 use super::super::machine;
-use super::{Curve, Figure, Report, ratio, rounded};
+use super::{Better, Curve, Figure, Report, Samples, Tail, ratio, rounded};
+
+impl Tail {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
+
+    fn of(self, samples: &Samples, better: Better) -> f64 {
+        match self {
+            Self::P95 => samples.p95(better),
+            Self::P99 => samples.p99(better),
+        }
+    }
+}
 
 /// The columns of the figures.
-const HEAD: [&str; 9] = ["figure", "unit", "p50", "p95", "n", "beside it, bare", "p50", "p95", "ratio"];
+const fn head(tail: Tail) -> [&'static str; 9] {
+    ["figure", "unit", "p50", tail.name(), "n", "beside it, bare", "p50", tail.name(), "ratio"]
+}
 
 pub(super) fn of(report: &Report) -> String {
     let mut parts = vec![machine::words(&report.machine)];
     let on_empty: Vec<&Figure> = report.figures.iter().filter(|figure| figure.memories == 0).collect();
     if !on_empty.is_empty() {
-        parts.push(format!("on an empty directory\n{}", figures(&on_empty)));
+        parts.push(format!("on an empty directory\n{}", figures(&on_empty, report.tail)));
     }
     for size in report.sizes() {
         let of_size: Vec<&Figure> = report.figures.iter().filter(|figure| figure.memories == size).collect();
-        parts.push(format!("with {} memories\n{}", thousands(size), figures(&of_size)));
+        parts.push(format!("with {} memories\n{}", thousands(size), figures(&of_size, report.tail)));
     }
     let curves = report.curve();
     if !curves.is_empty() {
@@ -23,20 +41,23 @@ pub(super) fn of(report: &Report) -> String {
     parts.join("\n\n")
 }
 
-fn figures(figures: &[&Figure]) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
+fn figures(figures: &[&Figure], tail: Tail) -> String {
+    let mut rows = vec![head(tail).map(str::to_owned).to_vec()];
     for figure in figures {
         let better = figure.kind.unit.better();
         let mut left = vec![
             figure.kind.title.to_owned(),
             figure.kind.unit.as_str().to_owned(),
             number(figure.ours.median()),
-            number(figure.ours.p95(better)),
+            number(tail.of(&figure.ours, better)),
             figure.ours.count().to_string(),
         ];
         for (name, samples) in figure.beside() {
             let ratio = ratio(&figure.ours, samples).map_or_else(|| "–".to_owned(), number);
-            left.extend([name.to_owned(), number(samples.median()), number(samples.p95(better)), ratio]);
+            left.extend(match samples.count() {
+                0 => [format!("{name}: not measured"), "–".to_owned(), "–".to_owned(), ratio],
+                _ => [name.to_owned(), number(samples.median()), number(tail.of(samples, better)), ratio],
+            });
             rows.push(std::mem::replace(&mut left, vec![String::new(); 5]));
         }
     }

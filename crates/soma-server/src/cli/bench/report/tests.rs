@@ -22,14 +22,26 @@ fn report(sizes: &[u64]) -> Report {
 
 #[test]
 fn names_and_titles_are_unique() {
-    let names: BTreeSet<&str> = catalogue::KINDS.iter().map(|kind| kind.name).collect();
-    let titles: BTreeSet<&str> = catalogue::KINDS.iter().map(|kind| kind.title).collect();
-    assert_eq!((names.len(), titles.len()), (catalogue::KINDS.len(), catalogue::KINDS.len()));
+    let names: BTreeSet<&str> = catalogue::all().map(|kind| kind.name).collect();
+    let titles: BTreeSet<&str> = catalogue::all().map(|kind| kind.title).collect();
+    assert_eq!((names.len(), titles.len()), (catalogue::all().count(), catalogue::all().count()));
 }
 
 #[test]
 fn every_figure_names_something_bare() {
-    assert!(catalogue::KINDS.iter().all(|kind| !kind.bare.is_empty()));
+    assert!(catalogue::all().all(|kind| !kind.bare.is_empty()));
+}
+
+#[test]
+fn what_was_not_measured_is_said_and_has_no_number() {
+    let kind = catalogue::of("steady");
+    let figure = Figure::new(kind.name, 1_000, Samples::one(4.0), vec![Samples::one(2.0), Samples::default()]);
+    let report = Report::new(json!({}), json!({}), vec![figure]).with_tail(Tail::P99);
+    let shape = report.shape()["figures"][0].clone();
+    assert_eq!((&shape["bare"][0]["ratio"], &shape["bare"][1]), (&json!(2.0), &Value::Null));
+    assert_eq!(shape["not_measured"], json!([kind.bare[1]]));
+    let words = report.words();
+    assert!(words.contains(&format!("{}: not measured", kind.bare[1])) && words.contains("p99"), "{words}");
 }
 
 #[test]

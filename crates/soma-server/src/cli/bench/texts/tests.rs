@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use soma_core::embed::language::Language;
 use soma_core::embed::words::{Words, is_stop};
 
 use super::*;
@@ -35,12 +36,12 @@ fn no_two_ranks_share_a_word() {
 #[test]
 fn the_most_frequent_words_are_not_indexed() {
     for word in FUNCTION_WORDS {
-        assert!(is_stop(word), "{word} would be indexed");
+        assert!(is_stop(word, Language::English), "{word} would be indexed");
     }
     let mut texts = Texts::new(1);
     let text = texts.text();
     let all = Words::of(&text);
-    let (words, content) = (all.iter().count(), all.content().count());
+    let (words, content) = (all.iter().count(), all.content(Language::English).count());
     assert!((30..=75).contains(&(content * 100 / words)), "{content} of {words} words are indexed");
 }
 
@@ -56,8 +57,20 @@ fn a_payload_has_about_a_kilobyte() {
 fn every_question_names_something_that_is_indexed() {
     let mut texts = Texts::new(5);
     for question in (0..500).map(|_| texts.question()) {
-        assert!(Words::of(&question).content().next().is_some(), "{question}");
+        assert!(Words::of(&question).content(Language::English).next().is_some(), "{question}");
     }
+}
+
+#[test]
+fn texts_for_a_model_have_its_words_and_so_many() {
+    let known = || ["river", "the", "stone", "wind", "harbour"].map(str::to_owned).to_vec();
+    let mut texts = Texts::known(7, known()).of_words(12);
+    let text = texts.text();
+    assert_eq!(text.split(' ').count(), 12);
+    let is_known = |word: &str| FUNCTION_WORDS.contains(&word) || known().contains(&word.to_owned());
+    assert!(text.split(' ').all(is_known), "{text}");
+    assert!(Words::of(&texts.question()).content(Language::English).next().is_some());
+    assert_eq!(Texts::known(7, known()).items(9), Texts::known(7, known()).items(9));
 }
 
 #[test]

@@ -30,15 +30,16 @@ const bar = (name, value, most) => {
 const number = (value) => (value === null ? "not used" : value.toFixed(4));
 
 const why = (hit, most, open) => {
-  const { parts, terms, bm25, cosine } = hit.explain;
+  const { parts, terms, context, bm25, cosine } = hit.explain;
   const inText = new Set(pieces(said(hit.payload).text, terms).map((piece) => piece.term));
   const chips = terms.map((term) => make("li", { class: inText.has(term) ? "term" : "term elsewhere" }, term,
     !inText.has(term) && make("small", {}, " beside the text")));
+  const lent = context.map((term) => make("li", { class: "term elsewhere" }, term, make("small", {}, " in a turn nearby")));
   return make("details", { class: "why", open },
     make("summary", {}, "why this hit"),
     make("dl", { class: "parts" }, Object.entries(parts).map(([name, value]) => bar(name, value, most))),
     make("p", { class: "meta" }, make("span", {}, "raw BM25 ", make("b", {}, number(bm25))), make("span", {}, "raw cosine ", make("b", {}, number(cosine)))),
-    terms.length ? make("ul", { class: "terms", "aria-label": "shared words, by their stems" }, chips)
+    chips.length + lent.length ? make("ul", { class: "terms", "aria-label": "shared words, by their stems" }, chips, lent)
       : make("p", { class: "meta" }, "It shares no word with the question."));
 };
 
