@@ -80,6 +80,9 @@ pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BATCH_EVENTS: usize = 1_000;
 /// Bytes of one projector batch; a single larger event still forms a batch alone.
 pub const BATCH_BYTES: usize = 8 << 20;
+/// A batch that fails after so long was too much for stores that are slow: the next one is half as large, and
+/// batches grow again once they take less than half of it.
+pub const BATCH_SLOW: Duration = Duration::from_secs(5);
 /// How often the index is made durable while it changes.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a dead letter is redriven before somebody has to insist.

@@ -19,6 +19,7 @@
 //! - After the log could not be read, it must still hold the event before the position, or the projector
 //!   halts: it may have been made anew meanwhile.
 //! - A failed step has rolled back before any waiting begins; nothing of an outage becomes a dead letter.
+//! - A batch that stores cannot take within their deadlines is cut until they can.
 //! - A backlog is read and embedded one batch ahead; what was made ahead is dropped on any failure.
 //! - What an event means is decided by [`crate::fold`] alone; whether to retry, by [`verdict`] alone.
 
@@ -201,7 +202,7 @@ pub struct Worker {
     session: Option<Session>,
     /// How many steps in a row have failed.
     failures: u32,
-    /// The most records of the next batch; halved to find a row that a store refuses.
+    /// The most records of the next batch; halved to find a row that a store refuses, and for slow stores.
     batch_records: usize,
     paused: Option<Component>,
     /// The next batch, made ready while the last one was applied.
@@ -346,17 +347,27 @@ impl Worker {
                 Ahead::prepare(&self.projector, self.partition, next, limit).await
             }
         };
-        match batch::apply(&self.projector, session, &mut batch, prepare).await {
+        let started = self.projector.clock.elapsed();
+        let applied = batch::apply(&self.projector, session, &mut batch, prepare).await;
+        let took = self.projector.clock.elapsed().saturating_sub(started);
+        match applied {
             Ok(ahead) => {
                 self.ahead = ahead;
-                let most = self.projector.options.batch.records;
-                self.batch_records = (self.batch_records * 2).min(most);
+                if took < limits::BATCH_SLOW / 2 {
+                    self.batch_records = (self.batch_records * 2).min(self.projector.options.batch.records);
+                }
                 Ok(Step::Projected { records })
             }
             Err(failure) if verdict::of(&failure.error) == Verdict::DeadLetter => {
                 self.isolate(failure, &batch.records).await
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                // What a slow store cannot take within its deadline it would never take.
+                if took >= limits::BATCH_SLOW {
+                    self.batch_records = (records / 2).max(1);
+                }
+                Err(failure)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! it removes at the end, and what each does alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use soma_cluster::{kafka, postgres, qdrant};
 use soma_core::clock::Clock;
@@ -11,12 +12,15 @@ use soma_core::log::EventLog;
 use soma_core::store::MemoryStore;
 use soma_core::{Error, Result};
 
-pub(crate) use kafka::bare::{Sender, consume};
+pub(crate) use kafka::bare::Sender;
 pub(crate) use postgres::bare::{Row, Table};
 pub(crate) use qdrant::bare::{Points, Prepared};
 
 use super::cluster::{kafka_settings, postgres_settings, qdrant_settings};
 use crate::config::Config;
+
+/// How long the index may take for one request: what is measured here is not the bound of the consumer.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The servers that the configuration names, and the name under which rooms are made on them.
 pub(crate) struct Servers {
@@ -43,7 +47,8 @@ impl Servers {
         kafka.topic = name.to_owned();
         kafka.dlq_topic = format!("{name}-dlq");
         kafka.group = name.to_owned();
-        let (postgres, qdrant) = (postgres_settings(postgres)?, qdrant_settings(qdrant));
+        let postgres = postgres_settings(postgres)?;
+        let qdrant = qdrant::Settings { timeout: PATIENCE, ..qdrant_settings(qdrant) };
         Ok(Self { kafka, postgres, qdrant, clock: Arc::clone(clock), name: name.to_owned() })
     }
 
@@ -142,7 +147,7 @@ impl Servers {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn consume(&self, records: u64) -> Result<f64> {
-        Ok(consume(&self.kafka, records, &self.clock).await?.as_secs_f64())
+        Ok(kafka::bare::consume(&self.kafka, records, &self.clock).await?.as_secs_f64())
     }
 
     /// The variables that send a process into a room.
