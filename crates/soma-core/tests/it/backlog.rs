@@ -107,6 +107,10 @@ impl VectorIndex for Slow {
         self.inner.search(search).await
     }
 
+    async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
+        self.inner.rarities(terms).await
+    }
+
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {
         self.inner.scan(after, limit).await
     }
