@@ -24,10 +24,11 @@ fn traced(collector: &Collector, settings: &[(&str, &str)]) -> Vec<Span> {
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let body = json!({ "payload": { "text": SECRET } }).to_string();
     for headers in [&[("traceparent", traceparent.as_str())][..], &[]] {
-        let reply = server.send("POST", "/v1/memories?wait=stored", headers, body.as_bytes());
+        let reply = server.send("POST", "/v1/memories?wait=stored&wait_ms=30000", headers, body.as_bytes());
         assert_eq!(reply.status, 201, "{}", reply.text);
     }
-    // The process sends what is left before it ends.
+    collector.wait_for(8);
+    // The process sends what is left before it ends: there must be no more.
     server.stopped();
     collector.spans()
 }

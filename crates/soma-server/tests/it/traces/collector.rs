@@ -1,7 +1,7 @@
 //! A collector of OTLP over gRPC that keeps what it is sent.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
@@ -11,6 +11,8 @@ use tokio::runtime::Runtime;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
+
+use crate::harness::PATIENCE;
 
 /// What a test looks at of one span.
 #[derive(Clone, Debug)]
@@ -32,14 +34,14 @@ pub(super) struct Span {
 /// A running collector.
 pub(super) struct Collector {
     pub(super) url: String,
-    kept: Arc<Mutex<Vec<Span>>>,
+    kept: Arc<Kept>,
     runtime: Runtime,
 }
 
 impl Collector {
     pub(super) fn start() -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
-        let kept = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::new(Kept::default());
         let guard = runtime.enter();
         let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a port is free");
         let url = format!("http://{}", incoming.local_addr().expect("it is bound"));
@@ -51,7 +53,14 @@ impl Collector {
 
     /// Every span that has come.
     pub(super) fn spans(&self) -> Vec<Span> {
-        self.kept.lock().expect("nobody panics while holding the lock").clone()
+        self.kept.spans.lock().expect("nobody panics while holding the lock").clone()
+    }
+
+    /// Returns once so many spans have come, or none has for very long.
+    pub(super) fn wait_for(&self, spans: usize) {
+        let kept = self.kept.spans.lock().expect("nobody panics while holding the lock");
+        let waited = self.kept.changed.wait_timeout_while(kept, PATIENCE, |kept| kept.len() < spans);
+        drop(waited.expect("nobody panics while holding the lock"));
     }
 
     pub(super) fn runtime(&self) -> &Runtime {
@@ -59,7 +68,13 @@ impl Collector {
     }
 }
 
-struct Keeping(Arc<Mutex<Vec<Span>>>);
+#[derive(Default)]
+struct Kept {
+    spans: Mutex<Vec<Span>>,
+    changed: Condvar,
+}
+
+struct Keeping(Arc<Kept>);
 
 #[tonic::async_trait]
 impl TraceService for Keeping {
@@ -68,7 +83,8 @@ impl TraceService for Keeping {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let spans = request.into_inner().resource_spans.into_iter().flat_map(|of| spans(&of));
-        self.0.lock().expect("nobody panics while holding the lock").extend(spans);
+        self.0.spans.lock().expect("nobody panics while holding the lock").extend(spans);
+        self.0.changed.notify_all();
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
