@@ -61,14 +61,8 @@ fn check(engine: &Engine, request: &Request) -> Result<()> {
             return refuse("boost", what, "weigh importance by 0 to 1 and give the half-life in days");
         }
     }
-    if let Scope::Namespaces(names) = &request.scope {
-        if names.is_empty() {
-            return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
-        }
-        if names.len() > limits::RECALL_NAMESPACES_MAX {
-            let what = format!("{} namespaces are named, not 1 to {}", names.len(), limits::RECALL_NAMESPACES_MAX);
-            return refuse("namespaces", what, "ask in several recalls, or by a namespace_prefix");
-        }
+    if matches!(&request.scope, Scope::Namespaces(names) if names.is_empty()) {
+        return refuse("namespaces", "no namespace is named".into(), "name at least one, or a namespace_prefix");
     }
     match &request.probe {
         Probe::Text(text) if text.trim().is_empty() => {

@@ -156,6 +156,11 @@ fn scope(fields: &mut Fields, default: &Namespace) -> Result<Scope> {
     match (one, several, prefix) {
         (None, None, None) => Ok(Scope::Namespaces(vec![default.clone()])),
         (Some(one), None, None) => Ok(Scope::Namespaces(vec![Namespace::parse(&one)?])),
+        (None, Some(several), None) if several.len() > limits::RECALL_NAMESPACES_MAX => {
+            let (named, most) = (several.len(), limits::RECALL_NAMESPACES_MAX);
+            Err(bad(format!("{named} namespaces are named, at most {most} are allowed"), "namespaces")
+                .remedy("ask in several recalls, or by a namespace_prefix"))
+        }
         (None, Some(several), None) if !several.is_empty() => {
             several.iter().map(|text| Namespace::parse(text)).collect::<Result<_>>().map(Scope::Namespaces)
         }

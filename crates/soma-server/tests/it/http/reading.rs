@@ -53,6 +53,11 @@ fn recall_finds_by_words_within_namespaces_and_filters() {
     let count = |body: Value| ask(body)["hits"].as_array().map_or(0, Vec::len);
     assert_eq!(count(json!({ "namespace": "fruit/a", "query": "apple" })), 6);
     assert_eq!(count(json!({ "namespaces": ["fruit/a", "fruit/b"], "query": "apple" })), 10);
+    let many = |n: usize| (0..n).map(|n| format!("fruit/{n}")).collect::<Vec<_>>();
+    assert_eq!(count(json!({ "namespaces": many(1_000), "query": "apple" })), 0);
+    let too_many = json!({ "namespaces": many(1_001), "query": "apple" });
+    let refused = server.post("/v1/recall", &too_many);
+    assert_eq!((refused.status, refused.json()["field"].as_str()), (400, Some("namespaces")));
     assert_eq!(count(json!({ "namespace_prefix": "fruit/", "query": "apple", "top_k": 4 })), 4);
     assert_eq!(count(json!({ "query": "apple" })), 0);
     let filtered = json!({ "namespace_prefix": "fruit/", "query": "apple",
