@@ -49,18 +49,18 @@ impl Samples {
 
     /// What 95 of 100 samples are at least as good as.
     pub(super) fn p95(&self, better: Better) -> f64 {
-        self.tail(better, 0.95)
+        self.tail(better, 95.0)
     }
 
     /// What 99 of 100 samples are at least as good as.
     pub(super) fn p99(&self, better: Better) -> f64 {
-        self.tail(better, 0.99)
+        self.tail(better, 99.0)
     }
 
-    fn tail(&self, better: Better, share: f64) -> f64 {
+    fn tail(&self, better: Better, percent: f64) -> f64 {
         match better {
-            Better::Lower => self.quantile(share),
-            Better::Higher => self.quantile(1.0 - share),
+            Better::Lower => self.quantile(percent / 100.0),
+            Better::Higher => self.quantile((100.0 - percent) / 100.0),
         }
     }
 
