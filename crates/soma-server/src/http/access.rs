@@ -169,7 +169,7 @@ impl Gatekeeper {
                 let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
                 match given.map(|token| tokens::find(&keys, token)) {
                     Some(Some(key)) => (Ok(Arc::clone(key.grant())), Who::Token(key.hash())),
-                    Some(None) => (Err(Error::new(Code::Unauthorized, "the token is not a known one")), address),
+                    Some(None) => (Err(unknown_token()), address),
                     None => (Err(no_token()), address),
                 }
             }
@@ -186,6 +186,11 @@ fn stamp(file: Option<&Path>) -> Option<(u64, SystemTime)> {
 fn no_token() -> Error {
     Error::new(Code::Unauthorized, "the request carries no token")
         .remedy("send the header Authorization: Bearer <token>")
+}
+
+fn unknown_token() -> Error {
+    Error::new(Code::Unauthorized, "the token is not a known one")
+        .remedy("send one that the server's operator has given out and not revoked")
 }
 
 /// What one route demands.
