@@ -161,6 +161,14 @@ def stopped_in_a_batch(cluster):
         "AND state = 'idle in transaction' AND backend_xid IS NOT NULL"
     )
     until("every consumer has started", START_SECONDS, lambda: all(map(cluster.started, cluster.consumers)))
+    # Whoever has taken a partition mends the index first; only then does it stage batches.
+    before = cluster.positions()
+
+    def moved():
+        now = cluster.positions()
+        return all(of in now and now[of][0] > before[of][0] for of in before)
+
+    until("every partition moves", START_SECONDS, moved)
     own = [cluster.owned(number) for number in range(CONSUMERS)]
     # Whoever has staged a batch waits for the index until its deadline; meanwhile it can be stopped there.
     cluster.qdrant.signal(signal.SIGSTOP)
