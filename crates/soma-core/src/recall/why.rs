@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::question::Plan;
 use crate::context::{self, REACH};
-use crate::embed::sparse::{self, Lexicon, Said};
+use crate::embed::sparse::{self, Lexicon, Terms};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::fold::State;
-use crate::ids::{MemoryId, Namespace};
+use crate::ids::MemoryId;
 use crate::memory::Memory;
 use crate::thread::{Placed, Thread, TurnKey};
 use crate::turn::Turn;
@@ -41,13 +41,13 @@ pub(super) async fn words(engine: &Engine, plan: &Plan, memories: &[&Memory]) ->
     }
     for (thread, mut keys) in threads {
         keys.sort_unstable();
+        let lexicon = Lexicon::of(&thread.namespace, plan.language);
         let turns = engine.store.turns(&thread, &keys, REACH).await?;
         for subject in context::standing(&turns, &keys) {
-            let around = subject.around.iter().flatten().filter_map(|turn| said(turn, &thread.namespace, plan));
-            let around: Vec<(Lexicon, Said)> = around.collect();
+            let around: Vec<Terms> = subject.around.iter().flatten().filter_map(|turn| lends(turn, &lexicon)).collect();
             let Some(words) = found.get_mut(&subject.state.id) else { continue };
             let lent = |stem: &&String| {
-                !words.own.contains(stem) && around.iter().any(|(lexicon, said)| said.text.holds(lexicon.number(stem)))
+                !words.own.contains(stem) && around.iter().any(|terms| terms.holds(lexicon.number(stem)))
             };
             words.lent = stems.iter().filter(lent).cloned().collect();
         }
@@ -55,9 +55,7 @@ pub(super) async fn words(engine: &Engine, plan: &Plan, memories: &[&Memory]) ->
     Ok(found)
 }
 
-/// What a turn lends to those around it.
-fn said(turn: &State, namespace: &Namespace, plan: &Plan) -> Option<(Lexicon, Said)> {
-    let lexicon = Lexicon::of(namespace, plan.language);
-    let said = Said::by(&Turn::of(&turn.content.as_ref()?.payload), turn.updated_at, &lexicon);
-    Some((lexicon, said))
+/// The words that a turn lends to those around it: those of its text.
+fn lends(turn: &State, lexicon: &Lexicon) -> Option<Terms> {
+    Some(Terms::of(&Turn::of(&turn.content.as_ref()?.payload).text, lexicon))
 }
