@@ -111,10 +111,12 @@ pub(super) async fn mend(
     Ok(Standing { claim, next: cells.count(1)?, last })
 }
 
+/// Its statements find rows by their keys. A table that was small when the server last looked at it would be
+/// read as a whole by plans that are kept, until it looks again.
 fn begin_text(lock: i64) -> String {
     format!(
         "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '5s';
-         SELECT pg_advisory_xact_lock({lock})"
+         SET LOCAL enable_seqscan = off; SELECT pg_advisory_xact_lock({lock})"
     )
 }
 

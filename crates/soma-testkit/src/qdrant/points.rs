@@ -1,5 +1,7 @@
 //! The stand-in's points service.
 
+use std::sync::Arc;
+
 use qdrant_client::qdrant::points_selector::PointsSelectorOneOf;
 use qdrant_client::qdrant::points_server::Points;
 use qdrant_client::qdrant::points_update_operation::Operation;
@@ -237,7 +239,7 @@ fn change(operation: Option<Operation>) -> Result<Change, Status> {
 struct Budget(Option<usize>);
 
 impl Budget {
-    fn apply(&mut self, collection: &Collection, change: Change) -> Result<(), Status> {
+    fn apply(&mut self, collection: &Arc<Collection>, change: Change) -> Result<(), Status> {
         match change {
             Change::Upsert(mut upsert) => {
                 let whole = self.0.is_none_or(|left| left >= upsert.points.len());
@@ -256,7 +258,7 @@ impl Budget {
     }
 }
 
-fn write_upsert(collection: &Collection, upsert: Upsert) -> Result<(), Status> {
+fn write_upsert(collection: &Arc<Collection>, upsert: Upsert) -> Result<(), Status> {
     let changes = upsert.points.len();
     let points = upsert.points.into_iter().map(translate::point).collect::<Result<Vec<_>, _>>()?;
     let points_op = PointInsertOperations::PointsList(points);
@@ -277,7 +279,7 @@ fn write_upsert(collection: &Collection, upsert: Upsert) -> Result<(), Status> {
     collection.write(UpdateOperation::PointOperation(operation), changes)
 }
 
-fn write_delete(collection: &Collection, selector: Option<PointsSelector>) -> Result<(), Status> {
+fn write_delete(collection: &Arc<Collection>, selector: Option<PointsSelector>) -> Result<(), Status> {
     let (operation, changes) = match selector.and_then(|selector| selector.points_selector_one_of) {
         Some(PointsSelectorOneOf::Points(list)) => {
             let ids = translate::ids(list.ids)?;

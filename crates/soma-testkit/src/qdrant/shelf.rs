@@ -6,7 +6,8 @@
 //!   shard-<n>/      the library's own files; the highest n counts
 //! ```
 //!
-//! The library panics when a flush meets a write, so the two exclude each other.
+//! The library panics when a flush meets a write, or packing, so they exclude each other. Packing goes on
+//! beside writes, as on a real server.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub(super) struct Collection {
     made: Mutex<CreateCollection>,
     shard: RwLock<EdgeShard>,
     writing: Mutex<()>,
+    packing: Mutex<()>,
     changes: AtomicUsize,
 }
 
@@ -90,6 +92,7 @@ impl Shelf {
         let removed = self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let Some(collection) = removed else { return false };
         let dir = collection.dir.clone();
+        drop(lock(&collection.packing));
         // The library flushes as it is closed, so its files go last.
         drop(collection);
         fs::remove_dir_all(dir).is_ok()
@@ -143,6 +146,7 @@ impl Collection {
             made: Mutex::new(made),
             shard: RwLock::new(shard),
             writing: Mutex::default(),
+            packing: Mutex::default(),
             changes: AtomicUsize::new(0),
         }
     }
@@ -167,17 +171,32 @@ impl Collection {
         contain(|| read(&shard))
     }
 
-    pub(super) fn write(&self, operation: UpdateOperation, changes: usize) -> Result<(), Status> {
+    pub(super) fn write(self: &Arc<Self>, operation: UpdateOperation, changes: usize) -> Result<(), Status> {
         let _alone = lock(&self.writing);
         self.read(|shard| shard.update(operation))?;
         if self.changes.fetch_add(changes, Ordering::Relaxed) + changes >= PACK_AFTER {
             self.changes.store(0, Ordering::Relaxed);
-            self.read(EdgeShard::optimize)?;
+            self.pack();
         }
         Ok(())
     }
 
+    /// Packs in a thread of its own.
+    fn pack(self: &Arc<Self>) {
+        let packed = Arc::clone(self);
+        let packing = std::thread::Builder::new().name("packing".into()).spawn(move || {
+            let _alone = lock(&packed.packing);
+            if let Err(status) = packed.read(EdgeShard::optimize) {
+                eprintln!("a collection could not be packed: {}", status.message());
+            }
+        });
+        if let Err(error) = packing {
+            eprintln!("no thread can be started to pack a collection: {error}");
+        }
+    }
+
     fn flush(&self) -> Result<(), Status> {
+        let _packed = lock(&self.packing);
         let _alone = lock(&self.writing);
         self.read(|shard| {
             shard.flush();
@@ -186,6 +205,7 @@ impl Collection {
     }
 
     fn optimise(&self) -> Result<(), Status> {
+        let _packed = lock(&self.packing);
         let _alone = lock(&self.writing);
         self.read(EdgeShard::optimize).map(drop)
     }
@@ -193,6 +213,7 @@ impl Collection {
     /// Goes on with the files as they are, which is what a kill leaves. The library flushes as it is
     /// closed, but into the files that are left behind.
     fn forget(&self) -> io::Result<()> {
+        let _packed = lock(&self.packing);
         let _alone = lock(&self.writing);
         let mut shard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
         let newest = newest(&self.dir)?;
