@@ -32,7 +32,7 @@ use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
-use soma_core::point::stored;
+use soma_core::point::{Holders, stored};
 
 pub use self::collection::{Collection, Facts};
 pub use self::settings::{Settings, TIMEOUT_DEFAULT};
@@ -60,6 +60,7 @@ pub struct Vectors {
     identity: Identity,
     /// Whether the collection says that it was filled, or was asked to.
     sealed: AtomicBool,
+    holders: Holders,
 }
 
 impl Vectors {
@@ -75,7 +76,7 @@ impl Vectors {
         collection::check_version(&wire).await?;
         let opened = collection::open(&wire, &identity).await?;
         let sealed = AtomicBool::new(opened == Opened::Existing);
-        Ok((Self { wire, identity, sealed }, opened))
+        Ok((Self { wire, identity, sealed, holders: Holders::default() }, opened))
     }
 
     /// What an operator wants to know.
@@ -138,7 +139,7 @@ impl VectorIndex for Vectors {
     }
 
     async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
-        search::rarities(&self.wire, terms).await
+        search::rarities(&self.wire, terms, &self.holders).await
     }
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {

@@ -101,8 +101,6 @@ pub struct Found {
     pub id: MemoryId,
     /// Similarity, or the BM25 sum.
     pub score: f32,
-    /// The event that the point was written for.
-    pub event_id: EventId,
 }
 
 /// What a search found, best first; ties by id.

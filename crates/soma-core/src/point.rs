@@ -8,9 +8,11 @@
 pub mod condition;
 mod facts;
 mod fields;
+mod holders;
 pub mod stored;
 
 pub use facts::FACTS;
+pub use holders::Holders;
 
 use serde_json::Value;
 

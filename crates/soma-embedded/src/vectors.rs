@@ -30,7 +30,7 @@ use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
-use soma_core::point::stored;
+use soma_core::point::{Holders, stored};
 
 pub use self::collection::Opened;
 use self::owner::{Change, Owner, Shared};
@@ -50,6 +50,7 @@ pub struct Vectors {
     shared: Arc<Shared>,
     dir: PathBuf,
     identity: Identity,
+    holders: Arc<Holders>,
 }
 
 impl Vectors {
@@ -70,7 +71,7 @@ impl Vectors {
     /// As [`Self::open`].
     pub fn open_packing(dir: &Path, identity: Identity, packing: Packing) -> Result<(Self, Opened)> {
         let (owner, shared, opened) = Owner::start(dir, &identity, packing)?;
-        Ok((Self { owner, shared, dir: dir.to_owned(), identity }, opened))
+        Ok((Self { owner, shared, dir: dir.to_owned(), identity, holders: Arc::default() }, opened))
     }
 
     async fn read<T: Send + 'static>(
@@ -119,8 +120,8 @@ impl VectorIndex for Vectors {
     }
 
     async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
-        let terms = terms.to_vec();
-        self.read(move |shard| terms.iter().map(|term| search::rarity(shard, *term)).collect()).await
+        let (terms, holders) = (terms.to_vec(), Arc::clone(&self.holders));
+        self.read(move |shard| search::rarities(shard, &terms, &holders)).await
     }
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {

@@ -11,7 +11,7 @@ use qdrant_client::qdrant::{
 };
 use serde_json::{Map, Value};
 use soma_core::error::{Code, Error, Result};
-use soma_core::ids::{EventId, MemoryId};
+use soma_core::ids::MemoryId;
 use soma_core::index::{Point, Sparse, StoredPoint};
 use soma_core::point::stored::{self, DENSE, WORDS};
 use uuid::Uuid;
@@ -59,11 +59,6 @@ pub(super) fn id(id: Option<PointId>) -> Result<MemoryId> {
             .remedy("see who else writes to the collection")
             .because(error)
     })
-}
-
-/// The event that a point was written for; `None` while it is being removed.
-pub(super) fn event_id(payload: HashMap<String, Wired>) -> Option<EventId> {
-    stored::event_id(&json(payload))
 }
 
 /// Reads a point back.

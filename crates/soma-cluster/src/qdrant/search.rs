@@ -1,5 +1,7 @@
 //! Searches and reads.
 
+use std::collections::HashMap;
+
 use qdrant_client::qdrant::{
     BatchResult, CountPoints, DenseVector, Filter, PayloadIncludeSelector, Query as WiredQuery, QueryBatchPoints,
     QueryPoints, ScoredPoint, ScrollPoints, SparseVector, VectorInput, VectorsSelector, WithPayloadSelector,
@@ -8,7 +10,8 @@ use qdrant_client::qdrant::{
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
-use soma_core::point::condition::{self, Clause};
+use soma_core::point::Holders;
+use soma_core::point::condition::{self, Clause, Condition};
 use soma_core::point::stored::{self, DENSE, READ, WORDS};
 use uuid::Uuid;
 
@@ -47,8 +50,28 @@ pub(super) async fn nearest(wire: &Wire, search: &Search) -> Result<FoundList> {
 ///
 /// # Errors
 /// As [`super::classify`] decides.
-pub(super) async fn rarities(wire: &Wire, terms: &[u32]) -> Result<Vec<Option<f32>>> {
-    let probe = |term: &u32| {
+pub(super) async fn rarities(wire: &Wire, terms: &[u32], holders: &Holders) -> Result<Vec<Option<f32>>> {
+    let known: Vec<Probe> = terms.iter().copied().zip(holders.of(terms)).collect();
+    let mut told: HashMap<u32, Option<f32>> = HashMap::new();
+    // First by the points that are known, then by looking for others.
+    let asked = known.iter().filter(|(_, holder)| holder.is_some()).copied().collect();
+    told.extend(probe(wire, asked).await?.into_iter().filter_map(|(term, best)| Some((term, Some(best?.1)))));
+    let unknown = terms.iter().filter(|term| !told.contains_key(term)).map(|term| (*term, None)).collect();
+    let found = probe(wire, unknown).await?;
+    holders.note(found.iter().filter_map(|(term, best)| best.map(|(id, _)| (*term, id))));
+    told.extend(found.into_iter().map(|(term, best)| (term, best.map(|(_, rarity)| rarity))));
+    Ok(terms.iter().map(|term| told.get(term).copied().flatten()).collect())
+}
+
+/// A term, and the point that is to tell of it; the best of all that hold it if none is named.
+type Probe = (u32, Option<MemoryId>);
+
+/// Who told of each term, and its rarity.
+async fn probe(wire: &Wire, probes: Vec<Probe>) -> Result<Vec<(u32, Option<(MemoryId, f32)>)>> {
+    if probes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = |(term, holder): &Probe| {
         let sparse = SparseVector { indices: vec![*term], values: vec![1.0] };
         let input = VectorInput { variant: Some(vector_input::Variant::Sparse(sparse)) };
         let words = VectorsSelector { names: vec![WORDS.to_owned()] };
@@ -56,6 +79,7 @@ pub(super) async fn rarities(wire: &Wire, terms: &[u32]) -> Result<Vec<Option<f3
             collection_name: wire.collection(),
             query: Some(WiredQuery { variant: Some(query::Variant::Nearest(input)) }),
             using: Some(WORDS.to_owned()),
+            filter: holder.map(|id| filter::filter(Condition::Ids(vec![id.0]))),
             limit: Some(1),
             with_payload: Some(fields(&[])),
             with_vectors: Some(WithVectorsSelector {
@@ -66,21 +90,23 @@ pub(super) async fn rarities(wire: &Wire, terms: &[u32]) -> Result<Vec<Option<f3
     };
     let request = QueryBatchPoints {
         collection_name: wire.collection(),
-        query_points: terms.iter().map(probe).collect(),
+        query_points: probes.iter().map(query).collect(),
         timeout: wire.timeout_secs(),
         ..QueryBatchPoints::default()
     };
     let answers = wire.call(Asked::Read, wire.points().query_batch(request)).await?.result;
-    if answers.len() != terms.len() {
-        let what = format!("{} answers {} of {} searches", wire.what(), answers.len(), terms.len());
+    if answers.len() != probes.len() {
+        let what = format!("{} answers {} of {} searches", wire.what(), answers.len(), probes.len());
         return Err(Error::new(Code::Corrupt, what));
     }
-    let rarity = |(term, answer): (&u32, BatchResult)| {
-        let best = answer.result.into_iter().next()?;
-        let (_, held) = point::vectors(best.vectors?);
-        stored::rarity(best.score, &held, *term)
+    let told = |((term, _), answer): (Probe, BatchResult)| {
+        let Some(best) = answer.result.into_iter().next() else { return Ok((term, None)) };
+        let (_, held) = best.vectors.map(point::vectors).unwrap_or_default();
+        let rarity = stored::rarity(best.score, &held, term);
+        let id = point::id(best.id)?;
+        Ok((term, rarity.map(|rarity| (id, rarity))))
     };
-    Ok(terms.iter().zip(answers).map(rarity).collect())
+    probes.into_iter().zip(answers).map(told).collect()
 }
 
 struct Nearest {
@@ -103,7 +129,7 @@ async fn candidates(wire: &Wire, nearest: Nearest, limit: usize) -> Result<Vec<F
         if points.len() < asked || !tied || beyond >= BEYOND_MAX {
             // A score of zero means that no term is shared.
             let counts = |point: &ScoredPoint| !words || point.score != 0.0;
-            return points.into_iter().filter(counts).filter_map(|point| found(point).transpose()).collect();
+            return points.into_iter().filter(counts).map(found).collect();
         }
         beyond = BEYOND_MAX;
     }
@@ -117,7 +143,7 @@ async fn ask(wire: &Wire, nearest: &Nearest, limit: usize) -> Result<Vec<ScoredP
         using: Some(nearest.using.to_owned()),
         filter: nearest.filter.clone(),
         limit: Some(limit as u64),
-        with_payload: Some(fields(&["event_id"])),
+        with_payload: Some(fields(&[])),
         with_vectors: Some(vectors(false)),
         timeout: wire.timeout_secs(),
         ..QueryPoints::default()
@@ -125,10 +151,8 @@ async fn ask(wire: &Wire, nearest: &Nearest, limit: usize) -> Result<Vec<ScoredP
     Ok(wire.call(Asked::Read, wire.points().query(request)).await?.result)
 }
 
-/// `None` for a point that is being removed.
-fn found(point: ScoredPoint) -> Result<Option<Found>> {
-    let id = point::id(point.id)?;
-    Ok(point::event_id(point.payload).map(|event_id| Found { id, score: point.score, event_id }))
+fn found(point: ScoredPoint) -> Result<Found> {
+    Ok(Found { id: point::id(point.id)?, score: point.score })
 }
 
 fn query(query: &Query) -> Option<(&'static str, vector_input::Variant)> {

@@ -118,8 +118,7 @@ pub fn rarity(score: f32, held: &Sparse, term: u32) -> Option<f32> {
 }
 
 /// The event that a point was written for; `None` while it is being removed.
-#[must_use]
-pub fn event_id(payload: &Map<String, Value>) -> Option<EventId> {
+fn event_id(payload: &Map<String, Value>) -> Option<EventId> {
     payload.get("event_id")?.as_str()?.parse().ok().map(EventId)
 }
 

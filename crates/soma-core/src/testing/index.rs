@@ -202,7 +202,7 @@ impl VectorIndex for Index {
             .filter(|point| filter.is_none_or(|filter| filter.matches(&memory_of(point))))
             .filter_map(|point| {
                 let score = score(&search.query, point, &idf)?;
-                Some(Found { id: point.id, score, event_id: point.event_id })
+                Some(Found { id: point.id, score })
             })
             .collect();
         found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));

@@ -5,7 +5,7 @@ use qdrant_edge::{
     JsonPath, Payload, PointId, PointStructPersisted, Record, SparseVector, VectorInternal, VectorPersisted,
     VectorStructInternal, VectorStructPersisted,
 };
-use soma_core::ids::{EventId, MemoryId};
+use soma_core::ids::MemoryId;
 use soma_core::index::{Point, Sparse, StoredPoint};
 use soma_core::point::stored::{self, DENSE, WORDS};
 use uuid::Uuid;
@@ -41,11 +41,6 @@ pub(super) fn id(id: PointId) -> MemoryId {
         PointId::Uuid(id) => MemoryId(id),
         PointId::NumId(n) => MemoryId(Uuid::from_u128(n.into())),
     }
-}
-
-/// The event that a point was written for; `None` while it is being removed.
-pub(super) fn event_id(payload: Option<&Payload>) -> Option<EventId> {
-    stored::event_id(&payload?.0)
 }
 
 /// Reads a point back.

@@ -3,15 +3,14 @@
 //! The library locks each segment for reading while a search looks at it and for writing while 32
 //! points are written, so a search sees every point either before or after its change.
 
-use std::collections::HashMap;
-
 use qdrant_edge::{
     CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint, ScrollRequest,
     SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
 };
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
-use soma_core::point::condition::{self, Clause};
+use soma_core::point::Holders;
+use soma_core::point::condition::{self, Clause, Condition};
 use soma_core::point::stored::{self, DENSE, READ, WORDS};
 use uuid::Uuid;
 
@@ -36,15 +35,38 @@ pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<Fou
     let mut hits = candidates(shard, &query, filter.as_ref(), search.limit)?;
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     hits.truncate(search.limit);
-    Ok(FoundList { found: with_events(shard, &hits)?, exact: conditions.exact })
+    let found = hits.iter().map(|hit| Found { id: point::id(hit.id), score: hit.score }).collect();
+    Ok(FoundList { found, exact: conditions.exact })
 }
 
-/// The inverse document frequency of a term: the library tells it only as a factor of a score.
-pub(super) fn rarity(shard: &EdgeShard, term: u32) -> OperationResult<Option<f32>> {
+/// The inverse document frequency of each term: the library tells it only as a factor of a score.
+pub(super) fn rarities(shard: &EdgeShard, terms: &[u32], holders: &Holders) -> OperationResult<Vec<Option<f32>>> {
+    let (mut told, mut found) = (Vec::with_capacity(terms.len()), Vec::new());
+    for (term, holder) in terms.iter().zip(holders.of(terms)) {
+        let known = match holder {
+            Some(id) => rarity(shard, *term, Some(id))?,
+            None => None,
+        };
+        let best = match known {
+            Some(known) => Some(known),
+            None => {
+                let best = rarity(shard, *term, None)?;
+                found.extend(best.map(|(id, _)| (*term, id)));
+                best
+            }
+        };
+        told.push(best.map(|(_, rarity)| rarity));
+    }
+    holders.note(found);
+    Ok(told)
+}
+
+/// As that point tells it, or the best of all, and who told it.
+fn rarity(shard: &EdgeShard, term: u32, holder: Option<MemoryId>) -> OperationResult<Option<(MemoryId, f32)>> {
     let Some(query) = query(&Query::Sparse(Sparse { indices: vec![term], values: vec![1.0] })) else { return Ok(None) };
     let found = shard.search(SearchRequest {
         query: QueryEnum::Nearest(query),
-        filter: None,
+        filter: holder.map(|id| filter::filter(Condition::Ids(vec![id.0]))),
         params: None,
         limit: 1,
         offset: 0,
@@ -54,7 +76,7 @@ pub(super) fn rarity(shard: &EdgeShard, term: u32) -> OperationResult<Option<f32
     })?;
     Ok(found.into_iter().next().and_then(|best| {
         let (_, held) = point::vectors(best.vector?);
-        stored::rarity(best.score, &held, term)
+        Some((point::id(best.id), stored::rarity(best.score, &held, term)?))
     }))
 }
 
@@ -91,20 +113,6 @@ fn candidates(
         }
         beyond = BEYOND_MAX;
     }
-}
-
-/// Reads which event each point was written for. A point that was removed meanwhile is left out; one
-/// that was replaced meanwhile shows its later event beside the score of the earlier.
-fn with_events(shard: &EdgeShard, hits: &[ScoredPoint]) -> OperationResult<Vec<Found>> {
-    let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
-    let payload = Some(WithPayloadInterface::Fields(vec![key("event_id")]));
-    let records = shard.retrieve(&ids, payload, Some(WithVector::Bool(false)))?;
-    let events: HashMap<PointId, _> =
-        records.into_iter().filter_map(|r| Some((r.id, point::event_id(r.payload.as_ref())?))).collect();
-    let found = hits
-        .iter()
-        .filter_map(|hit| Some(Found { id: point::id(hit.id), score: hit.score, event_id: *events.get(&hit.id)? }));
-    Ok(found.collect())
 }
 
 fn query(query: &Query) -> Option<NamedQuery<VectorInternal>> {
