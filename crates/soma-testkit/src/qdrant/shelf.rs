@@ -160,9 +160,12 @@ impl Collection {
         lock(&self.made).clone()
     }
 
-    /// Merges into the metadata.
-    pub(super) fn update(&self, change: impl FnOnce(&mut CreateCollection)) -> Result<(), Status> {
-        change(&mut lock(&self.made));
+    /// Changes the description. What it says of vectors holds from the next opening on.
+    pub(super) fn update(
+        &self,
+        change: impl FnOnce(&mut CreateCollection) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        change(&mut lock(&self.made))?;
         self.describe().map_err(|error| Status::internal(format!("Service internal error: {error}")))
     }
 
