@@ -185,6 +185,7 @@ impl Collection {
     }
 
     /// Packs in a thread of its own.
+    #[expect(clippy::print_stderr, reason = "nobody waits for the answer, and the stand-in has no log")]
     fn pack(self: &Arc<Self>) {
         let packed = Arc::clone(self);
         let packing = std::thread::Builder::new().name("packing".into()).spawn(move || {
