@@ -54,7 +54,7 @@ fn upsert(n: u64, rev: u64) -> Op {
 /// The memories of a batch, and whether it removes them.
 fn batch(rev: u64) -> (Vec<u64>, bool) {
     let first = rev * 7 * BATCH;
-    ((first..first + BATCH).map(|n| n % MEMORIES).collect(), rev % 4 == 0)
+    ((first..first + BATCH).map(|n| n % MEMORIES).collect(), rev.is_multiple_of(4))
 }
 
 fn ops(rev: u64) -> Vec<Op> {

@@ -42,7 +42,7 @@ async fn described(
     let config = config.ok_or("a collection without a description")?;
     match config.params.and_then(|params| params.vectors_config?.config) {
         Some(vectors_config::Config::ParamsMap(map)) => {
-            Ok((map.map.get("dense").ok_or("no dense vectors")?.clone(), config.metadata))
+            Ok((*map.map.get("dense").ok_or("no dense vectors")?, config.metadata))
         }
         other => Err(format!("{other:?}").into()),
     }
@@ -66,7 +66,7 @@ async fn coarse_vectors_are_kept_unless_each_vector_is_looked_at_anyway() -> Out
     assert_eq!(scalar.r#type(), QuantizationType::Int8);
 
     // A collection that was made before coarse vectors were asked for.
-    let plain = VectorParams { quantization_config: None, ..dense.clone() };
+    let plain = VectorParams { quantization_config: None, ..dense };
     let map = VectorParamsMap { map: HashMap::from([("dense".to_owned(), plain)]) };
     let words = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
     let words = SparseVectorConfig { map: HashMap::from([("words".to_owned(), words)]) };
