@@ -135,7 +135,7 @@ impl VectorIndex for Vectors {
                 format!("a query of {} numbers meets an index of {}", numbers.len(), self.identity.dims),
             ));
         }
-        search::nearest(&self.wire, search).await
+        search::nearest(&self.wire, search, self.identity.is_searched_exactly()).await
     }
 
     async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {

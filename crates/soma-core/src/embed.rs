@@ -22,6 +22,15 @@ pub struct Identity {
     pub dims: usize,
 }
 
+impl Identity {
+    /// Whether a search by these vectors looks at each of them as it is. So it is with `hash`, which promises the
+    /// same order on every index; of other embedders an index may first take the likely ones by a coarser look.
+    #[must_use]
+    pub fn is_searched_exactly(&self) -> bool {
+        self.name.split('+').next() == Some("hash")
+    }
+}
+
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{} with {} dimensions", self.name, self.revision, self.dims)

@@ -2,10 +2,13 @@
 //!
 //! Invariants:
 //!
-//! - One thread ([`owner`]) makes every change and every flush; readers run beside it.
+//! - One thread ([`worker`]) makes every change and every flush; readers run beside it, and so does packing,
+//!   at most one at a time.
+//! - What was flushed survives the end of the process at any moment, also while points are packed ([`redo`]).
 //! - A point under a higher `rev` is neither replaced nor removed.
-//! - Scores are those of a flat index: every dense search looks at every point that the filter lets
-//!   through, every sparse search reads the posting lists of its terms. Document frequencies count no
+//! - Scores are those of a flat index, and every sparse search reads the posting lists of its terms. A dense search
+//!   looks at every point that the filter lets through: at its vector, or with an embedder for which that
+//!   is enough ([`Identity::is_searched_exactly`]) at one byte a number first. Document frequencies count no
 //!   removed point of the growing segment, and at most a fifth of a packed one's ([`packing`]).
 //! - Nothing of the library ends the process: its panics become errors.
 //!
@@ -18,7 +21,9 @@ mod filter;
 mod owner;
 mod packing;
 mod point;
+mod redo;
 mod search;
+mod worker;
 mod writes;
 
 use std::path::{Path, PathBuf};

@@ -12,16 +12,23 @@
 //!   at once one succeeds, and the others find it.
 //! - `filled` appears with the first flush; until then the collection is nothing that anybody relies on.
 //! - A collection without the entry is somebody else's and is left alone.
+//!
+//! Beside each dense vector the server keeps one of a byte a number in memory ([`coarse`]): it looks for the likely
+//! points by these, in its graph too, and compares them by their vectors. A collection that was made without
+//! is told so at the start; the server makes them while it answers.
 
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::payload_index_params::IndexParams;
+use qdrant_client::qdrant::quantization_config::Quantization;
 use qdrant_client::qdrant::vectors_config::Config;
 use qdrant_client::qdrant::{
     CollectionInfo, CollectionStatus, CreateCollection, CreateFieldIndexCollection, Distance, FieldType,
     GetCollectionInfoRequest, HealthCheckRequest, IntegerIndexParams, KeywordIndexParams, Modifier, PayloadIndexParams,
-    SparseIndexConfig, SparseVectorConfig, SparseVectorParams, UpdateCollection, Value as Wired, VectorParams,
-    VectorParamsMap, VectorsConfig,
+    QuantizationConfig, QuantizationConfigDiff, QuantizationType, ScalarQuantization, SparseIndexConfig,
+    SparseVectorConfig, SparseVectorParams, UpdateCollection, Value as Wired, VectorParams, VectorParamsDiff,
+    VectorParamsDiffMap, VectorParamsMap, VectorsConfig, VectorsConfigDiff, quantization_config_diff,
+    vectors_config_diff,
 };
 use serde::{Deserialize, Serialize};
 use soma_core::embed::Identity;
@@ -131,6 +138,9 @@ pub(super) async fn open(wire: &Wire, identity: &Identity) -> Result<Opened> {
     let entry = recognise(wire, &info)?;
     entry.check(wire, identity)?;
     check_vectors(wire, &info, identity)?;
+    if !identity.is_searched_exactly() && !has_coarse(&info) {
+        add_coarse(wire).await?;
+    }
     for (field, of) in fields() {
         if !info.payload_schema.contains_key(field) {
             index(wire, field, of).await?;
@@ -210,9 +220,42 @@ fn dense(identity: &Identity) -> Config {
         size: identity.dims as u64,
         distance: Distance::Dot.into(),
         on_disk: Some(true),
+        quantization_config: (!identity.is_searched_exactly())
+            .then(|| QuantizationConfig { quantization: Some(Quantization::Scalar(coarse())) }),
         ..VectorParams::default()
     };
     Config::ParamsMap(VectorParamsMap { map: HashMap::from([(DENSE.to_owned(), dense)]) })
+}
+
+/// One byte a number, over the whole range of the numbers of a segment, in memory: the vectors are on the disk.
+#[expect(deprecated, reason = "the setting that replaces it is unknown to servers before 1.18, which ignore it")]
+fn coarse() -> ScalarQuantization {
+    ScalarQuantization {
+        r#type: QuantizationType::Int8.into(),
+        always_ram: Some(true),
+        ..ScalarQuantization::default()
+    }
+}
+
+fn has_coarse(info: &CollectionInfo) -> bool {
+    dense_of(info).is_some_and(|dense| dense.quantization_config.is_some())
+}
+
+/// Tells the server to keep coarse vectors.
+async fn add_coarse(wire: &Wire) -> Result<()> {
+    let quantization = Some(quantization_config_diff::Quantization::Scalar(coarse()));
+    let dense = VectorParamsDiff {
+        quantization_config: Some(QuantizationConfigDiff { quantization }),
+        ..VectorParamsDiff::default()
+    };
+    let map = VectorParamsDiffMap { map: HashMap::from([(DENSE.to_owned(), dense)]) };
+    let config = Some(vectors_config_diff::Config::ParamsMap(map));
+    let request = UpdateCollection {
+        collection_name: wire.collection(),
+        vectors_config: Some(VectorsConfigDiff { config }),
+        ..UpdateCollection::default()
+    };
+    wire.call(Asked::Setup, wire.collections().update(request)).await.map(drop)
 }
 
 #[expect(deprecated, reason = "the setting that replaces it is unknown to servers before 1.18, which ignore it")]
@@ -304,10 +347,7 @@ impl Entry {
 /// Whether the vectors are those that the entry promises: a snapshot may have been restored under it.
 fn check_vectors(wire: &Wire, info: &CollectionInfo, identity: &Identity) -> Result<()> {
     let params = info.config.as_ref().and_then(|config| config.params.as_ref());
-    let dense = params.and_then(|params| match params.vectors_config.as_ref()?.config.as_ref()? {
-        Config::ParamsMap(map) => map.map.get(DENSE),
-        Config::Params(_) => None,
-    });
+    let dense = dense_of(info);
     let words = params.and_then(|params| params.sparse_vectors_config.as_ref()?.map.get(WORDS));
     let fits = dense.is_some_and(|d| d.size == identity.dims as u64 && d.distance() == Distance::Dot)
         && words.is_some_and(|words| words.modifier() == Modifier::Idf);
@@ -316,6 +356,13 @@ fn check_vectors(wire: &Wire, info: &CollectionInfo, identity: &Identity) -> Res
     }
     Err(Error::new(Code::Corrupt, format!("{} does not have the vectors that its own description names", wire.what()))
         .remedy("delete it: the start makes it anew and fills it from the records"))
+}
+
+fn dense_of(info: &CollectionInfo) -> Option<&VectorParams> {
+    match info.config.as_ref()?.params.as_ref()?.vectors_config.as_ref()?.config.as_ref()? {
+        Config::ParamsMap(map) => map.map.get(DENSE),
+        Config::Params(_) => None,
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    BatchResult, CountPoints, DenseVector, Filter, PayloadIncludeSelector, Query as WiredQuery, QueryBatchPoints,
-    QueryPoints, ScoredPoint, ScrollPoints, SparseVector, VectorInput, VectorsSelector, WithPayloadSelector,
-    WithVectorsSelector, query, vector_input, with_payload_selector, with_vectors_selector,
+    BatchResult, CountPoints, DenseVector, Filter, PayloadIncludeSelector, QuantizationSearchParams,
+    Query as WiredQuery, QueryBatchPoints, QueryPoints, ScoredPoint, ScrollPoints, SearchParams, SparseVector,
+    VectorInput, VectorsSelector, WithPayloadSelector, WithVectorsSelector, query, vector_input, with_payload_selector,
+    with_vectors_selector,
 };
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
@@ -24,14 +25,20 @@ const BEYOND: usize = 16;
 /// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
 /// the index chooses among them.
 const BEYOND_MAX: usize = 1_024;
+/// How many times as many points as are asked for the server takes by the coarse vectors; these it compares by
+/// their vectors, so the scores are true.
+const COARSE: f64 = 2.0;
+/// How many points a search keeps in view on its way through a graph. The server's own 100 would be fewer than
+/// recall asks for.
+const VIEW: u64 = 256;
 /// Points of one page of a scan.
 const PAGE_MAX: usize = 500;
 
-/// The nearest points.
+/// The nearest points; `exactly`, by a look at each vector.
 ///
 /// # Errors
 /// As [`super::classify`] decides.
-pub(super) async fn nearest(wire: &Wire, search: &Search) -> Result<FoundList> {
+pub(super) async fn nearest(wire: &Wire, search: &Search, exactly: bool) -> Result<FoundList> {
     let conditions = condition::conditions(search);
     let nothing = FoundList { found: Vec::new(), exact: conditions.exact };
     let filter = match conditions.clause {
@@ -40,7 +47,7 @@ pub(super) async fn nearest(wire: &Wire, search: &Search) -> Result<FoundList> {
         Clause::Test(test) => Some(filter::filter(test)),
     };
     let Some((using, input)) = query(&search.query).filter(|_| search.limit > 0) else { return Ok(nothing) };
-    let mut hits = candidates(wire, Nearest { using, input, filter }, search.limit).await?;
+    let mut hits = candidates(wire, Nearest { using, input, filter, exactly }, search.limit).await?;
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     hits.truncate(search.limit);
     Ok(FoundList { found: hits, ..nothing })
@@ -113,6 +120,18 @@ struct Nearest {
     using: &'static str,
     input: vector_input::Variant,
     filter: Option<Filter>,
+    exactly: bool,
+}
+
+/// How the server looks for the nearest by a dense vector.
+fn params(exactly: bool) -> SearchParams {
+    let quantization = QuantizationSearchParams { ignore: None, rescore: Some(true), oversampling: Some(COARSE) };
+    SearchParams {
+        hnsw_ef: Some(VIEW),
+        exact: Some(exactly),
+        quantization: Some(quantization),
+        ..SearchParams::default()
+    }
 }
 
 /// The best points and, as far as [`BEYOND_MAX`] reaches, every one that ties with the last of them.
@@ -142,6 +161,7 @@ async fn ask(wire: &Wire, nearest: &Nearest, limit: usize) -> Result<Vec<ScoredP
         query: Some(WiredQuery { variant: Some(query::Variant::Nearest(input)) }),
         using: Some(nearest.using.to_owned()),
         filter: nearest.filter.clone(),
+        params: (nearest.using == DENSE).then(|| params(nearest.exactly)),
         limit: Some(limit as u64),
         with_payload: Some(fields(&[])),
         with_vectors: Some(vectors(false)),

@@ -4,6 +4,7 @@
 //! <dir>/
 //!   lock              held while the folder is open
 //!   collection.json   which embedder filled it, the format, how often it was opened
+//!   redo              what was flushed while points were packed ([`super::redo`])
 //!   shard/            qdrant-edge's own files
 //! ```
 //!
@@ -35,11 +36,14 @@ use soma_core::point::FACTS;
 use soma_core::point::stored::{DENSE, WORDS};
 
 use super::failure::{self, contain};
-use super::packing::Packing;
+use super::packing::{self, Packing, Plan};
 use super::point::key;
 
 /// The version of the layout of folder and points.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
+/// The oldest layout that this program goes on with: its points are the same, and the library packs its
+/// segments anew where their setting differs.
+const FORMAT_MIN: u32 = 4;
 
 const MANIFEST: &str = "collection.json";
 const SHARD: &str = "shard";
@@ -94,6 +98,7 @@ pub(super) struct Collection {
     shard: EdgeShard,
     dir: PathBuf,
     manifest: Manifest,
+    packing: Packing,
     sealed: AtomicBool,
     _lock: File,
 }
@@ -131,22 +136,24 @@ impl Folder {
     ///
     /// # Errors
     /// `corrupt`, `storage_full`, `unavailable`.
-    pub(super) fn open(self) -> Result<Collection> {
+    pub(super) fn open(self, packing: Packing) -> Result<Collection> {
         let Self { dir, identity, known, lock } = self;
         let sealed = AtomicBool::new(known.is_some());
         let (shard, manifest) = match known {
             Some(mut manifest) => {
                 manifest.opened += 1;
+                manifest.format = FORMAT;
                 write_manifest(&dir, &manifest).map_err(|error| io_error(&dir, error))?;
-                (load(&dir, &manifest)?, manifest)
+                (load(&dir, &manifest, config(&identity, packing))?, manifest)
             }
             None => {
+                let shard = create(&dir, config(&identity, packing))?;
                 let Identity { name, revision, dims } = identity;
                 let embedder = Embedder { name, revision, dims };
-                (create(&dir, dims)?, Manifest { format: FORMAT, embedder, opened: 0 })
+                (shard, Manifest { format: FORMAT, embedder, opened: 0 })
             }
         };
-        Ok(Collection { shard, dir, manifest, sealed, _lock: lock })
+        Ok(Collection { shard, dir, manifest, packing, sealed, _lock: lock })
     }
 }
 
@@ -156,22 +163,32 @@ impl Collection {
         &self.shard
     }
 
-    /// Packs what has grown. Only the thread that writes may call this.
+    /// What packing would do now.
     ///
     /// # Errors
     /// `storage_full` when the packed copy would not fit; `corrupt`, `unavailable`.
-    pub(super) fn pack(&self, packing: Packing) -> Result<()> {
-        let plan = contain(&self.dir, || Ok(packing.plan(&self.shard)))?;
+    pub(super) fn plan(&self) -> Result<Plan> {
+        let dims = self.manifest.embedder.dims;
+        let plan = contain(&self.dir, || Ok(self.packing.plan(&self.shard, dims)))?;
         // Mapped files cannot fail on a full disk, so the space is asked for before.
         let space = plan.space(bytes_below(&self.dir.join(SHARD)));
         if space_left(&self.dir).is_some_and(|left| left < SPACE_MIN + space) {
             return Err(failure::full(&self.dir));
         }
+        Ok(plan)
+    }
+
+    /// Packs, beside writes. When it fails, the library has forgotten what was removed meanwhile.
+    ///
+    /// # Errors
+    /// `storage_full`, `corrupt`, `unavailable`.
+    pub(super) fn pack(&self, plan: &Plan) -> Result<()> {
         contain(&self.dir, || plan.carry_out(&self.shard))
     }
 
-    /// Makes everything written durable. Only the thread that writes may call this: the library
-    /// panics when a flush meets a write.
+    /// Makes everything written durable. Only the thread that writes may call this, and not while points
+    /// are packed: the library panics when a flush meets a write or packing, and what packing has yet to
+    /// remove would not be durable.
     pub(super) fn flush(&self) -> Result<()> {
         contain(&self.dir, || {
             self.shard.flush();
@@ -200,7 +217,7 @@ impl Manifest {
             )
             .remedy(format!("start the version that wrote it, or {}", rebuild(dir))));
         }
-        if self.format < FORMAT {
+        if self.format < FORMAT_MIN {
             return Err(Error::new(
                 Code::BadConfig,
                 format!(
@@ -232,14 +249,16 @@ impl Manifest {
     }
 }
 
-fn config(dims: usize) -> EdgeConfig {
-    let dense = EdgeVectorParams::builder(dims, Distance::Dot).on_disk(true).build();
+fn config(identity: &Identity, packing: Packing) -> EdgeConfig {
+    let dims = identity.dims;
+    let dense = EdgeVectorParams::builder(dims, Distance::Dot).on_disk(true);
+    let dense = if identity.is_searched_exactly() { dense } else { dense.quantization_config(packing::coarse()) };
     let words = EdgeSparseVectorParams::builder().modifier(Modifier::Idf).on_disk(true).build();
     EdgeConfig::builder()
         .on_disk_payload(true)
         .hnsw_config(NO_GRAPH)
-        .optimizers(Packing::settings())
-        .vector(DENSE, dense)
+        .optimizers(packing.settings(dims))
+        .vector(DENSE, dense.build())
         .sparse_vector(WORDS, words)
         .wal_options(WalOptions {
             segment_capacity: LOG_FILE_BYTES,
@@ -249,7 +268,7 @@ fn config(dims: usize) -> EdgeConfig {
         .build()
 }
 
-fn create(dir: &Path, dims: usize) -> Result<EdgeShard> {
+fn create(dir: &Path, config: EdgeConfig) -> Result<EdgeShard> {
     let path = dir.join(SHARD);
     let clear = match fs::remove_dir_all(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -257,7 +276,7 @@ fn create(dir: &Path, dims: usize) -> Result<EdgeShard> {
     };
     clear.map_err(|error| io_error(dir, error))?;
     contain(dir, || {
-        let shard = EdgeShard::new(&path, config(dims))?;
+        let shard = EdgeShard::new(&path, config)?;
         index(&shard, "namespace", PayloadSchemaType::Keyword.into())?;
         index(&shard, FACTS, lookups())?;
         Ok(shard)
@@ -281,11 +300,11 @@ fn index(shard: &EdgeShard, field: &str, of: PayloadFieldSchema) -> OperationRes
     })))
 }
 
-fn load(dir: &Path, manifest: &Manifest) -> Result<EdgeShard> {
+fn load(dir: &Path, manifest: &Manifest, config: EdgeConfig) -> Result<EdgeShard> {
     let path = dir.join(SHARD);
     let start = manifest.opened.checked_shl(CHANGES_BITS).unwrap_or(u64::MAX);
     restart_log(&path.join(LOG), start).map_err(|error| io_error(dir, error))?;
-    contain(dir, || EdgeShard::load(&path, Some(config(manifest.embedder.dims))))
+    contain(dir, || EdgeShard::load(&path, Some(config)))
 }
 
 /// Leaves a log without records whose next record gets the number `start`.
@@ -370,7 +389,7 @@ fn write_manifest(dir: &Path, manifest: &Manifest) -> io::Result<()> {
     Ok(())
 }
 
-fn io_error(dir: &Path, error: io::Error) -> Error {
+pub(super) fn io_error(dir: &Path, error: io::Error) -> Error {
     if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) {
         return failure::full(dir).because(error);
     }

@@ -6,14 +6,20 @@
 //! growing segment is packed whenever it has taken [`Packing::changes`] changes, and the smallest
 //! packed ones are joined, so that a search asks few.
 //!
-//! Packing happens between two changes, on the thread that owns them: searches go on beside it, and no
-//! flush can meet it. A write that comes meanwhile waits, at 768 dimensions about 0.1 ms for each point
-//! that is packed or joined.
+//! Packing has a thread of its own ([`super::worker`]): searches and writes go on beside it, and what they
+//! write grows in a new segment. The library packs until nothing is left to pack, so what has grown by
+//! less than half of [`Packing::changes`] is left alone: else it would pack the few points that came
+//! while it packed, and again.
+//!
+//! A packed segment also holds each dense vector in one byte a number ([`coarse`]). A search takes the
+//! likely points by these, and compares them by their vectors.
 //!
 //! A removed point counts in the document frequencies of a packed segment until that is packed anew,
 //! which happens at the latest when a fifth of its points are removed.
 
-use qdrant_edge::{EdgeOptimizersConfig, EdgeShard, OperationResult};
+use qdrant_edge::{
+    EdgeOptimizersConfig, EdgeShard, OperationResult, QuantizationConfig, ScalarQuantizationConfig, ScalarType,
+};
 
 /// How points are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +38,20 @@ impl Default for Packing {
 
 impl Packing {
     /// The settings of a collection that is packed when asked for and joins nothing.
-    pub(super) fn settings() -> EdgeOptimizersConfig {
-        joining_above(SEGMENTS_MAX)
+    pub(super) fn settings(self, dims: usize) -> EdgeOptimizersConfig {
+        self.joining_above(SEGMENTS_MAX, dims)
+    }
+
+    fn joining_above(self, segments: usize, dims: usize) -> EdgeOptimizersConfig {
+        let least = (self.changes / 2).saturating_mul(dims * size_of::<f32>()) / 1_024;
+        EdgeOptimizersConfig {
+            deleted_threshold: Some(0.2),
+            vacuum_min_vector_number: Some(1_000),
+            default_segment_number: Some(segments),
+            max_segment_size: Some(KILOBYTES_MAX),
+            indexing_threshold: Some(least.clamp(1, KILOBYTES_MAX)),
+            prevent_unoptimized: None,
+        }
     }
 
     /// How many changes the growing segment has taken, of an index that was just opened.
@@ -43,7 +61,7 @@ impl Packing {
     }
 
     /// What packing would do.
-    pub(super) fn plan(self, shard: &EdgeShard) -> Plan {
+    pub(super) fn plan(self, shard: &EdgeShard, dims: usize) -> Plan {
         let segments = shard.info().segments_count;
         let (points, packed) = count(shard);
         let needed = points / (self.changes * self.join) + self.join + 1;
@@ -51,12 +69,20 @@ impl Packing {
         let left = (segments > needed).then(|| (segments + 1).saturating_sub(self.join).max(1));
         let growing = points.saturating_sub(packed);
         let rewritten = if left.is_some() { growing + self.changes * self.join } else { growing };
-        Plan { left, points, rewritten: rewritten.min(points) }
+        Plan { packing: self, dims, left, points, rewritten: rewritten.min(points) }
     }
+}
+
+/// One byte a number, over the whole range of the numbers that are packed together: equal vectors get equal
+/// bytes whenever equal points are packed. Mapped from files, as the vectors are.
+pub(super) fn coarse() -> QuantizationConfig {
+    ScalarQuantizationConfig { r#type: ScalarType::Int8, quantile: None, always_ram: Some(false) }.into()
 }
 
 /// What packing is going to do.
 pub(super) struct Plan {
+    packing: Packing,
+    dims: usize,
     /// How many segments stay when small ones are joined.
     left: Option<usize>,
     points: usize,
@@ -73,28 +99,17 @@ impl Plan {
     /// Packs the growing segment, and joins small ones if planned.
     pub(super) fn carry_out(&self, shard: &EdgeShard) -> OperationResult<()> {
         if let Some(left) = self.left {
-            shard.set_optimizers_config(joining_above(left))?;
+            shard.set_optimizers_config(self.packing.joining_above(left, self.dims))?;
         }
         shard.optimize()?;
-        if self.left.is_some() { shard.set_optimizers_config(Packing::settings()) } else { Ok(()) }
+        if self.left.is_some() { shard.set_optimizers_config(self.packing.settings(self.dims)) } else { Ok(()) }
     }
 }
 
 /// More than there ever are, so that none are joined.
 const SEGMENTS_MAX: usize = 1 << 20;
-
-fn joining_above(segments: usize) -> EdgeOptimizersConfig {
-    EdgeOptimizersConfig {
-        deleted_threshold: Some(0.2),
-        vacuum_min_vector_number: Some(1_000),
-        default_segment_number: Some(segments),
-        // In kilobytes, which the library multiplies.
-        max_segment_size: Some(usize::MAX >> 11),
-        // In kilobytes: whatever is growing is large enough to be packed when packing is asked for.
-        indexing_threshold: Some(1),
-        prevent_unoptimized: None,
-    }
-}
+/// The library multiplies kilobytes.
+const KILOBYTES_MAX: usize = usize::MAX >> 11;
 
 /// How many points there are, and how many of them are packed. The library counts a packed point as
 /// indexed twice, by its dense and its sparse vector, and a growing one once.

@@ -17,16 +17,36 @@ pub(super) fn key(name: &str) -> JsonPath {
 
 /// The point as it is stored.
 pub(super) fn stored(point: &Point) -> PointStructPersisted {
-    let Sparse { indices, values } = stored::words(&point.sparse);
-    let vectors = [
-        (DENSE.to_owned(), VectorPersisted::Dense(point.dense.clone())),
-        (WORDS.to_owned(), VectorPersisted::Sparse(SparseVector { indices, values })),
-    ];
     PointStructPersisted {
         id: PointId::Uuid(point.id.0),
-        vector: VectorStructPersisted::Named(vectors.into_iter().collect()),
+        vector: named(point.dense.clone(), stored::words(&point.sparse)),
         payload: Some(Payload(stored::payload(point))),
     }
+}
+
+/// The vectors of a point as it is stored.
+pub(super) fn named(dense: Vec<f32>, Sparse { indices, values }: Sparse) -> VectorStructPersisted {
+    let vectors = [
+        (DENSE.to_owned(), VectorPersisted::Dense(dense)),
+        (WORDS.to_owned(), VectorPersisted::Sparse(SparseVector { indices, values })),
+    ];
+    VectorStructPersisted::Named(vectors.into_iter().collect())
+}
+
+/// The dense vector and the words among those of a point as it is stored.
+pub(super) fn persisted(vectors: &VectorStructPersisted) -> (&[f32], Sparse) {
+    let VectorStructPersisted::Named(vectors) = vectors else { return (&[], Sparse::default()) };
+    let dense = match vectors.get(DENSE) {
+        Some(VectorPersisted::Dense(numbers)) => numbers.as_slice(),
+        _ => &[],
+    };
+    let words = match vectors.get(WORDS) {
+        Some(VectorPersisted::Sparse(SparseVector { indices, values })) => {
+            Sparse { indices: indices.clone(), values: values.clone() }
+        }
+        _ => Sparse::default(),
+    };
+    (dense, words)
 }
 
 /// A point without content, to be removed next: taking the terms away first makes the index forget

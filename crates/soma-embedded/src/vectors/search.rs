@@ -4,8 +4,9 @@
 //! points are written, so a search sees every point either before or after its change.
 
 use qdrant_edge::{
-    CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QueryEnum, ScoredPoint, ScrollRequest,
-    SearchRequest, SparseVector, VectorInternal, WithPayloadInterface, WithVector,
+    CountRequest, EdgeShard, Filter, NamedQuery, OperationResult, PointId, QuantizationSearchParams, QueryEnum,
+    ScoredPoint, ScrollRequest, SearchParams, SearchRequest, SparseVector, VectorInternal, WithPayloadInterface,
+    WithVector,
 };
 use soma_core::ids::MemoryId;
 use soma_core::index::{Found, FoundList, Query, Search, Sparse, StoredPoint};
@@ -22,6 +23,9 @@ const BEYOND: usize = 16;
 /// Ties at the limit are resolved by id among at most this many points beyond it; where more tie,
 /// the index chooses among them.
 const BEYOND_MAX: usize = 1_024;
+/// How many times as many points each packed segment takes by the coarse vectors as are asked for; these it
+/// compares by their vectors, so the scores are true.
+const COARSE: f64 = 2.0;
 
 /// The nearest points.
 pub(super) fn nearest(shard: &EdgeShard, search: &Search) -> OperationResult<FoundList> {
@@ -92,7 +96,7 @@ fn candidates(
         let mut points = shard.search(SearchRequest {
             query: QueryEnum::Nearest(query.clone()),
             filter: filter.cloned(),
-            params: None,
+            params: Some(params()),
             limit: limit.saturating_add(beyond),
             offset: 0,
             with_payload: Some(WithPayloadInterface::Bool(false)),
@@ -113,6 +117,11 @@ fn candidates(
         }
         beyond = BEYOND_MAX;
     }
+}
+
+fn params() -> SearchParams {
+    let quantization = QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(COARSE) };
+    SearchParams { quantization: Some(quantization), ..SearchParams::default() }
 }
 
 fn query(query: &Query) -> Option<NamedQuery<VectorInternal>> {

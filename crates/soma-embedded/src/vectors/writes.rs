@@ -19,33 +19,34 @@ use super::{filter, point, search};
 const RUN_POINTS_MAX: usize = 256;
 
 /// Consecutive changes of one kind under one `rev`, of different points.
-enum Run {
+#[derive(Debug, PartialEq)]
+pub(super) enum Run {
+    /// Points written unless there is one with a higher `rev`.
     Upserts(u64, Vec<PointStructPersisted>),
+    /// Points removed unless they have a higher `rev`.
     Deletes(u64, Vec<PointId>),
+    /// Points removed whatever their `rev`.
+    Purge(Vec<PointId>),
 }
 
-/// Applies changes in their order.
-pub(super) fn apply(shard: &EdgeShard, ops: &[Op]) -> OperationResult<()> {
-    runs(ops).into_iter().try_for_each(|run| match run {
-        Run::Upserts(rev, points) => upsert(shard, rev, points),
-        Run::Deletes(rev, ids) => {
-            let limit = ids.len();
-            let ids = search::ids(shard, filter::rev_up_to(rev).with_point_ids(ids), limit)?;
-            remove(shard, ids)
-        }
-    })
+/// Applies changes that belong together.
+pub(super) fn apply(shard: &EdgeShard, run: Run) -> OperationResult<()> {
+    let (condition, ids) = match run {
+        Run::Upserts(rev, points) => return upsert(shard, rev, points),
+        Run::Deletes(rev, ids) => (filter::rev_up_to(rev), ids),
+        Run::Purge(ids) => (Filter::default(), ids),
+    };
+    let limit = ids.len();
+    remove(shard, search::ids(shard, condition.with_point_ids(ids), limit)?)
 }
 
-/// Removes points whatever their `rev`.
-pub(super) fn purge(shard: &EdgeShard, ids: &[MemoryId]) -> OperationResult<()> {
-    ids.chunks(RUN_POINTS_MAX).try_for_each(|ids| {
-        let present = Filter::default().with_point_ids(ids.iter().map(|id| PointId::Uuid(id.0)));
-        remove(shard, search::ids(shard, present, ids.len())?)
-    })
+/// Points to be removed whatever their `rev`.
+pub(super) fn purges(ids: &[MemoryId]) -> Vec<Run> {
+    ids.chunks(RUN_POINTS_MAX).map(|ids| Run::Purge(ids.iter().map(|id| PointId::Uuid(id.0)).collect())).collect()
 }
 
-/// Groups changes. A second change of a point opens a new run, so the later one wins.
-fn runs(ops: &[Op]) -> Vec<Run> {
+/// Groups changes in their order. A second change of a point opens a new run, so the later one wins.
+pub(super) fn runs(ops: &[Op]) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut seen = HashSet::new();
     for op in ops {

@@ -5,6 +5,8 @@ mod directory;
 mod journal;
 mod records;
 mod vectors;
+mod vectors_beside;
+mod vectors_dense;
 mod vectors_erasure;
 mod vectors_filters;
 mod vectors_packing;

@@ -114,7 +114,7 @@ async fn a_folder_of_an_older_layout_is_refused_with_the_way_to_rebuild_it() -> 
     drop(vectors);
     let path = dir.path().join("collection.json");
     let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-    assert_eq!(manifest["format"], 4);
+    assert_eq!(manifest["format"], 5);
     manifest["format"] = 3.into();
     std::fs::write(&path, serde_json::to_vec(&manifest)?)?;
     let error = open(dir.path()).err().ok_or("the older layout was accepted")?;

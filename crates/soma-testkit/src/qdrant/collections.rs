@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::Service;
 use super::shelf::Collection;
-use super::translate::unsupported;
+use super::translate::{self, unsupported};
 
 const DONE: CollectionOperationResponse = CollectionOperationResponse { result: true, time: 0.0 };
 
@@ -72,11 +72,19 @@ impl Collections for Service {
         request: Request<UpdateCollection>,
     ) -> Result<Response<CollectionOperationResponse>, Status> {
         let update = self.admit(request).await?;
-        if update.vectors_config.is_some() || update.sparse_vectors_config.is_some() {
-            return Err(unsupported("changes of vectors"));
+        if update.sparse_vectors_config.is_some() {
+            return Err(unsupported("changes of sparse vectors"));
         }
-        self.run(move |shelf| shelf.get(&update.collection_name)?.update(|made| made.metadata.extend(update.metadata)))
-            .await?;
+        self.run(move |shelf| {
+            shelf.get(&update.collection_name)?.update(|made| {
+                if let Some(vectors) = update.vectors_config {
+                    translate::change_vectors(made, vectors)?;
+                }
+                made.metadata.extend(update.metadata);
+                Ok(())
+            })
+        })
+        .await?;
         Ok(Response::new(DONE))
     }
 

@@ -311,7 +311,7 @@ fn nearest(shelf: &Shelf, request: QueryPoints) -> Result<Vec<ScoredPoint>, Stat
     let search = SearchRequest {
         query: QueryEnum::Nearest(NamedQuery { query, using: request.using }),
         filter: request.filter.map(translate::filter).transpose()?,
-        params: None,
+        params: request.params.map(translate::search_params),
         limit: request.limit.map_or(LIMIT, |limit| limit as usize),
         offset: request.offset.unwrap_or_default() as usize,
         with_payload: Some(translate::with_payload(request.with_payload, false)?),

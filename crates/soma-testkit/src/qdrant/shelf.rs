@@ -160,9 +160,12 @@ impl Collection {
         lock(&self.made).clone()
     }
 
-    /// Merges into the metadata.
-    pub(super) fn update(&self, change: impl FnOnce(&mut CreateCollection)) -> Result<(), Status> {
-        change(&mut lock(&self.made));
+    /// Changes the description. What it says of vectors holds from the next opening on.
+    pub(super) fn update(
+        &self,
+        change: impl FnOnce(&mut CreateCollection) -> Result<(), Status>,
+    ) -> Result<(), Status> {
+        change(&mut lock(&self.made))?;
         self.describe().map_err(|error| Status::internal(format!("Service internal error: {error}")))
     }
 
@@ -182,6 +185,7 @@ impl Collection {
     }
 
     /// Packs in a thread of its own.
+    #[expect(clippy::print_stderr, reason = "nobody waits for the answer, and the stand-in has no log")]
     fn pack(self: &Arc<Self>) {
         let packed = Arc::clone(self);
         let packing = std::thread::Builder::new().name("packing".into()).spawn(move || {

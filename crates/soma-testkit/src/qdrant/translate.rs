@@ -10,13 +10,15 @@ use qdrant_client::qdrant::point_id::PointIdOptions;
 use qdrant_client::qdrant::vectors_config::Config;
 use qdrant_client::qdrant::{
     self as wire, CreateCollection, DenseVector, NamedVectorsOutput, PointStruct, RetrievedPoint, ScoredPoint,
-    SparseVector, VectorOutput, VectorsOutput, vector, vector_output, vectors, vectors_output,
-    with_payload_selector as payload_selector, with_vectors_selector as vectors_selector,
+    SparseVector, VectorOutput, VectorsOutput, quantization_config, quantization_config_diff, vector, vector_output,
+    vectors, vectors_config_diff, vectors_output, with_payload_selector as payload_selector,
+    with_vectors_selector as vectors_selector,
 };
 use qdrant_edge::{
-    Distance, EdgeSparseVectorParams, EdgeVectorParams, Filter, JsonPath, Modifier, Payload, PayloadSelector,
-    PayloadSelectorExclude, PointId, PointStructPersisted, Record, VectorInternal, VectorPersisted,
-    VectorStructInternal, VectorStructPersisted, WithPayloadInterface, WithVector,
+    Distance, EdgeSparseVectorParams, EdgeVectorParams, EdgeVectorParamsBuilder, Filter, JsonPath, Modifier, Payload,
+    PayloadSelector, PayloadSelectorExclude, PointId, PointStructPersisted, QuantizationConfig,
+    QuantizationSearchParams, Record, ScalarQuantizationConfig, ScalarType, SearchParams, VectorInternal,
+    VectorPersisted, VectorStructInternal, VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use serde_json::{Map, Value, json};
 use soma_core::ids::Timestamp;
@@ -47,9 +49,48 @@ pub(super) fn dense_vectors(made: &CreateCollection) -> Result<Vec<(String, Edge
             wire::Distance::UnknownDistance => return Err(wrong("a vector without a distance")),
         };
         let size = usize::try_from(params.size).map_err(wrong)?;
-        Ok(EdgeVectorParams::builder(size, distance).on_disk(true).build())
+        let built = EdgeVectorParams::builder(size, distance).on_disk(true);
+        let coarse = params.quantization_config.as_ref().map(coarse).transpose()?;
+        Ok(coarse.into_iter().fold(built, EdgeVectorParamsBuilder::quantization_config).build())
     };
     vectors.into_iter().map(|(name, of)| Ok((name, params(of)?))).collect()
+}
+
+fn coarse(config: &wire::QuantizationConfig) -> Result<QuantizationConfig, Status> {
+    let Some(quantization_config::Quantization::Scalar(scalar)) = config.quantization else {
+        return Err(unsupported("this quantization"));
+    };
+    Ok(ScalarQuantizationConfig { r#type: ScalarType::Int8, quantile: scalar.quantile, always_ram: Some(false) }.into())
+}
+
+/// Writes a change of vectors into the description of their collection.
+pub(super) fn change_vectors(made: &mut CreateCollection, change: wire::VectorsConfigDiff) -> Result<(), Status> {
+    let vectors = made.vectors_config.as_mut().and_then(|vectors| vectors.config.as_mut());
+    let (Some(Config::ParamsMap(vectors)), Some(vectors_config_diff::Config::ParamsMap(changes))) =
+        (vectors, change.config)
+    else {
+        return Err(unsupported("this change of vectors"));
+    };
+    for (name, change) in changes.map {
+        let vector = vectors.map.get_mut(&name).ok_or_else(|| wrong(format!("there is no vector {name}")))?;
+        let quantization = change.quantization_config.and_then(|config| config.quantization);
+        let Some(quantization_config_diff::Quantization::Scalar(scalar)) = quantization else {
+            return Err(unsupported("this change of a vector"));
+        };
+        let quantization = Some(quantization_config::Quantization::Scalar(scalar));
+        vector.quantization_config = Some(wire::QuantizationConfig { quantization });
+    }
+    Ok(())
+}
+
+/// How to search. There is no graph.
+pub(super) fn search_params(params: wire::SearchParams) -> SearchParams {
+    let quantization = params.quantization.map(|asked| QuantizationSearchParams {
+        ignore: asked.ignore.unwrap_or(false),
+        rescore: asked.rescore,
+        oversampling: asked.oversampling,
+    });
+    SearchParams { exact: params.exact.unwrap_or(false), quantization, ..SearchParams::default() }
 }
 
 pub(super) fn sparse_vectors(made: &CreateCollection) -> Vec<(String, EdgeSparseVectorParams)> {

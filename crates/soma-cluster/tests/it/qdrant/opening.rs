@@ -1,13 +1,19 @@
 //! Which servers and collections are used, and which are refused.
 
+use std::collections::HashMap;
+
 use futures::future::join_all;
 use qdrant_client::qdrant::collections_client::CollectionsClient;
-use qdrant_client::qdrant::{CreateCollection, Distance, VectorParams, VectorsConfig, vectors_config};
+use qdrant_client::qdrant::{
+    CreateCollection, Distance, GetCollectionInfoRequest, Modifier, QuantizationType, SparseVectorConfig,
+    SparseVectorParams, Value, VectorParams, VectorParamsMap, VectorsConfig, quantization_config, vectors_config,
+};
 use soma_cluster::qdrant::{Opened, Settings, Vectors, facts};
 use soma_core::embed::Identity;
 use soma_core::error::Code;
 use soma_core::index::{Op, VectorIndex};
 use soma_testkit::qdrant::{Options, StandIn};
+use tonic::transport::Channel;
 
 use super::{Outcome, connect, id, identity, settings, upsert};
 
@@ -23,6 +29,58 @@ async fn a_collection_is_fresh_until_its_first_flush() -> Outcome {
     vectors.flush().await?;
     let (_, opened) = connect(&stand_in).await?;
     assert_eq!(opened, Opened::Existing);
+    Ok(())
+}
+
+/// How the server was told to keep the dense vectors of a collection.
+async fn described(
+    collections: &mut CollectionsClient<Channel>,
+    name: &str,
+) -> Result<(VectorParams, HashMap<String, Value>), Box<dyn std::error::Error>> {
+    let request = GetCollectionInfoRequest { collection_name: name.into() };
+    let config = collections.get(request).await?.into_inner().result.and_then(|info| info.config);
+    let config = config.ok_or("a collection without a description")?;
+    match config.params.and_then(|params| params.vectors_config?.config) {
+        Some(vectors_config::Config::ParamsMap(map)) => {
+            Ok((*map.map.get("dense").ok_or("no dense vectors")?, config.metadata))
+        }
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
+#[tokio::test]
+async fn coarse_vectors_are_kept_unless_each_vector_is_looked_at_anyway() -> Outcome {
+    let stand_in = StandIn::start()?;
+    let mut collections = CollectionsClient::connect(stand_in.url()).await?;
+    connect(&stand_in).await?;
+    assert_eq!(described(&mut collections, "memories").await?.0.quantization_config, None);
+
+    let model = Identity { name: "model".into(), ..identity() };
+    let of = |name: &str| Settings { collection: name.into(), ..settings(stand_in.url()) };
+    Vectors::connect(&of("new"), model.clone()).await?;
+    let (dense, metadata) = described(&mut collections, "new").await?;
+    let scalar = match dense.quantization_config.and_then(|config| config.quantization) {
+        Some(quantization_config::Quantization::Scalar(scalar)) => scalar,
+        other => return Err(format!("{other:?}").into()),
+    };
+    assert_eq!(scalar.r#type(), QuantizationType::Int8);
+
+    // A collection that was made before coarse vectors were asked for.
+    let plain = VectorParams { quantization_config: None, ..dense };
+    let map = VectorParamsMap { map: HashMap::from([("dense".to_owned(), plain)]) };
+    let words = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
+    let words = SparseVectorConfig { map: HashMap::from([("words".to_owned(), words)]) };
+    collections
+        .create(CreateCollection {
+            collection_name: "old".into(),
+            vectors_config: Some(VectorsConfig { config: Some(vectors_config::Config::ParamsMap(map)) }),
+            sparse_vectors_config: Some(words),
+            metadata,
+            ..CreateCollection::default()
+        })
+        .await?;
+    Vectors::connect(&of("old"), model).await?;
+    assert_eq!(described(&mut collections, "old").await?.0, dense);
     Ok(())
 }
 
