@@ -194,3 +194,34 @@ async fn a_batch_of_very_many_threads_locks_them_all() {
     assert_eq!(refused.code, Code::Contended);
     drop(second);
 }
+
+#[tokio::test]
+async fn rows_are_found_by_their_keys_in_tables_that_were_empty_when_plans_were_made() {
+    let Some(schema) = schema().await else { return };
+    let records = schema.open().await;
+    let client = schema.client().await;
+    let unwatched = "ALTER TABLE memories SET (autovacuum_enabled = false);
+                     ALTER TABLE memory_events SET (autovacuum_enabled = false)";
+    client.batch_execute(unwatched).await.expect("the tables are ours");
+    let mut number = 0;
+    // Plans are kept after some calls.
+    for batch in [1; 8].into_iter().chain([2_000]).chain([1; 8]) {
+        let events = (number..number + batch).map(|number| created(number, number, json!("text")));
+        project(&records, events.collect()).await;
+        number += batch;
+    }
+    project(&records, vec![updated(3, number, "changed"), deleted(4, number + 1)]).await;
+    // A session tells of what it did at its end.
+    drop(records);
+    let sql = "SELECT sum(n_tup_ins)::bigint, sum(seq_tup_read)::bigint FROM pg_stat_all_tables
+               WHERE schemaname = $1 AND relname IN ('memories', 'memory_events')";
+    let read = loop {
+        let row = client.query_one(sql, &[&schema.schema]).await.expect("reads");
+        let (written, read): (i64, i64) = (row.get(0), row.get(1));
+        if u64::try_from(written) == Ok(2 * number + 2) {
+            break read;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(read, 0, "rows were read that nobody asked for");
+}
