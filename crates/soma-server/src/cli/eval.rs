@@ -226,7 +226,7 @@ type Ids<'a> = HashMap<(&'a str, &'a str), String>;
 
 fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
     let mut ids = Ids::with_capacity(memories.len());
-    let mut position = None;
+    let mut positions = Vec::new();
     for chunk in memories.chunks(limits::BATCH_ITEMS_MAX) {
         let items = chunk.iter().map(|memory| json!({"namespace": memory.namespace, "payload": memory.payload}));
         let answer = client.call(&Call::post("/v1/memories/batch", items.collect()))?;
@@ -242,9 +242,10 @@ fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
                 return Err(Error::new(Code::BadRequest, what).remedy("give each its own name"));
             }
         }
-        position = answer.get("position").cloned();
+        positions.extend(answer.get("position").cloned());
     }
-    shown(client, position.as_ref(), "the data set")?;
+    // Each says only how far the partitions are that its own chunk went to.
+    positions.iter().try_for_each(|position| shown(client, Some(position), "the data set"))?;
     Ok(ids)
 }
 
