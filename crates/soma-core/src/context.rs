@@ -4,7 +4,8 @@
 //! point also holds the words of up to [`REACH`] turns before and after it in its thread, and, where
 //! the embedder wants it, their vectors, each at a weight that falls with the distance. A long turn
 //! needs and takes less of it. The weights were found on LoCoMo (five development conversations, turn
-//! level), where they brought 12 points of R@10.
+//! level), where words bring 14.6 points of R@10; among long messages (BEAM)
+//! they bring none.
 //!
 //! A point is a function of its turn and these neighbours alone. So a change of one turn changes the
 //! points within [`REACH`] of the places that it had and has, and no others: [`reached`].

@@ -129,14 +129,21 @@ struct Speaking {
 }
 
 /// What an embedder is called once words are cut in this language. The number behind a language tells
-/// indexes apart that leave other function words out.
+/// indexes apart that leave other function words out or cut others' suffixes off.
 #[must_use]
 pub fn identity(inner: Identity, language: Language) -> Identity {
     if language == Language::English {
         return inner;
     }
     let name = format!("{}+{}", inner.name, language.as_str());
-    let name = if words::has_own_stops(language) { name + ".2" } else { name };
+    let revision = if language == Language::Russian {
+        ".3"
+    } else if words::has_own_stops(language) {
+        ".2"
+    } else {
+        ""
+    };
+    let name = name + revision;
     Identity { name, ..inner }
 }
 

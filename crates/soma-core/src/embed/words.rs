@@ -152,6 +152,10 @@ impl Stems {
         let ascii = self.language == Language::English;
         let written = |c: char| if ascii { c.is_ascii_lowercase() } else { c.is_alphabetic() };
         match &self.stemmer {
+            // Most writers leave the dots of ё out.
+            Some(stemmer) if self.language == Language::Russian && word.contains('ё') && word.chars().all(written) => {
+                Cow::Owned(stemmer.stem(&word.replace('ё', "е")).into_owned())
+            }
             Some(stemmer) if word.chars().all(written) => stemmer.stem(word),
             Some(_) | None => Cow::Borrowed(word),
         }

@@ -196,7 +196,7 @@ fn measure(client: &Client, set: &Set, mode: &str) -> Result<Measured> {
             "namespace": question.namespace, "query": question.text, "top_k": most, "mode": mode,
         });
         let start = clock.elapsed();
-        let answer = client.call(&Call::post("/v1/recall", body))?;
+        let answer = client.call(&Call::post("/v1/recall", body)).map_err(|error| asked(error, question))?;
         let took = clock.elapsed().saturating_sub(start);
         let hits = answer.get("hits").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let ranks = hits.iter().enumerate().filter_map(|(rank, hit)| {
@@ -206,6 +206,13 @@ fn measure(client: &Client, set: &Set, mode: &str) -> Result<Measured> {
         scores.add(Asked { category: &question.category, relevant: relevant.len(), ranks: ranks.collect(), took });
     }
     Ok(Measured { scores, embedder })
+}
+
+/// Which question it was that failed.
+fn asked(mut error: Error, question: &Question) -> Error {
+    let start: String = question.text.chars().take(60).collect();
+    error.message = format!("{} (the question that begins with \"{start}\")", error.message);
+    error
 }
 
 /// Which embedder answers, in words.
@@ -219,7 +226,7 @@ type Ids<'a> = HashMap<(&'a str, &'a str), String>;
 
 fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
     let mut ids = Ids::with_capacity(memories.len());
-    let mut position = None;
+    let mut positions = Vec::new();
     for chunk in memories.chunks(limits::BATCH_ITEMS_MAX) {
         let items = chunk.iter().map(|memory| json!({"namespace": memory.namespace, "payload": memory.payload}));
         let answer = client.call(&Call::post("/v1/memories/batch", items.collect()))?;
@@ -235,10 +242,20 @@ fn write<'a>(client: &Client, memories: &'a [Memory]) -> Result<Ids<'a>> {
                 return Err(Error::new(Code::BadRequest, what).remedy("give each its own name"));
             }
         }
-        position = answer.get("position").cloned();
+        positions.extend(answer.get("position").cloned());
     }
-    shown(client, position.as_ref(), "the data set")?;
+    // Each says only how far the partitions are that its own chunk went to.
+    positions.iter().try_for_each(|position| shown(client, Some(position), "the data set"))?;
     Ok(ids)
+}
+
+/// What a data set calls a memory.
+fn name(id: &Value) -> Option<String> {
+    match id {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(name) => Some(name.clone()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
 }
 
 /// An object of a data set.

@@ -19,6 +19,8 @@ fn words_are_cut_by_the_rules_of_their_language() {
     assert_eq!(stem(Language::English, "boats"), "boat");
     assert_eq!(stem(Language::German, "häusern"), stem(Language::German, "haus"));
     assert_eq!(stem(Language::Russian, "книги"), stem(Language::Russian, "книга"));
+    assert_eq!(stem(Language::Russian, "живёт"), stem(Language::Russian, "живет"));
+    assert_eq!(stem(Language::Russian, "озёра"), stem(Language::Russian, "озеро"));
     assert_eq!(stem(Language::English, "häusern"), "häusern");
     assert_eq!(stem(Language::German, "b12"), "b12");
     assert_eq!(stem(Language::None, "boats"), "boats");
@@ -30,9 +32,11 @@ fn an_index_in_another_language_than_english_says_so() {
     let english = speaking(Arc::clone(&hash), Language::English);
     assert_eq!(english.identity(), hash.identity());
     let finnish = speaking(Arc::clone(&hash), Language::Finnish);
-    let german = speaking(hash, Language::German);
+    let german = speaking(Arc::clone(&hash), Language::German);
     // Another name than before German function words were left out: what was filled then is refused.
     assert_eq!((german.identity().name.as_str(), german.language()), ("hash+german.2", Language::German));
+    let russian = speaking(Arc::clone(&hash), Language::Russian);
+    assert_eq!(russian.identity().name, "hash+russian.3", "words with ё are indexed as those with е");
     assert_eq!(finnish.identity().name, "hash+finnish", "it leaves out what it did");
 }
 

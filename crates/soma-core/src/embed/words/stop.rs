@@ -105,7 +105,7 @@ const PORTUGUESE: [&str; 84] = [
     "umas", "uns", "você", "vocês", "à", "às", "é",
 ];
 
-const RUSSIAN: [&str; 83] = [
+const RUSSIAN: [&str; 84] = [
     "а",
     "бы",
     "был",
@@ -124,6 +124,7 @@ const RUSSIAN: [&str; 83] = [
     "для",
     "до",
     "его",
+    "ее",
     "ей",
     "ему",
     "её",

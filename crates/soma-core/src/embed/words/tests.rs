@@ -32,6 +32,7 @@ fn function_words_are_those_of_the_language() {
         (Language::Danish, "Hvad har hun sagt til sin bror?", &["sagt", "bror"]),
         (Language::Norwegian, "Hvorfor er båten ikke på vannet?", &["båten", "ikke", "vannet"]),
         (Language::Russian, "Где он был в мае?", &["мае"]),
+        (Language::Russian, "Кто её и ее брат?", &["брат"]),
         // What has no list of its own leaves English ones out, as ever.
         (Language::Finnish, "the vene ja who", &["vene", "ja"]),
     ] {

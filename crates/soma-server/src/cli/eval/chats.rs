@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 
-use super::{Memory, Question, Set, content, object};
+use super::{Memory, Question, Set, content, name, object};
 
 /// The authors shortened some chats to a size after the fact, and ask about what was left.
 const CHATS: [&str; 2] = ["chat_trunecated.json", "chat.json"];
@@ -180,14 +180,6 @@ impl Reading<'_> {
 
 fn anchor(value: &Value) -> Option<&str> {
     value.get("time_anchor").and_then(Value::as_str).filter(|day| !day.trim().is_empty())
-}
-
-fn name(id: &Value) -> Option<String> {
-    match id {
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(name) => Some(name.clone()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// A text without the mark at its end: the numbers of a batch and of a point of its plan, or `N/A`.
