@@ -16,7 +16,7 @@ fn chat() -> Value {
             [{"role": "user", "id": 2, "content": "And the medlar? ->-> 1,N/A"}],
         ]},
         {"batch_number": 2, "time_anchor": "April-02-2024", "turns": [[
-            {"role": "user", "id": 3, "content": "The quince has leaves."},
+            {"role": "user", "id": 3, "question_type": "main_question", "content": "The quince has leaves."},
         ]]},
     ])
 }
@@ -24,9 +24,11 @@ fn chat() -> Value {
 fn asked() -> Value {
     json!({
         "abstention": [{"question": "Who sold us the quince?", "ideal_response": "It is not said."}],
+        "event_ordering": [{"question": "What came first?", "source_chat_ids": [[0, 1], [3, 1]]}],
         "information_extraction": [{"question": "Where is the quince?", "source_chat_ids": [1, 0, 1, 99]}],
         "knowledge_update": [{"question": "How is the quince?",
                               "source_chat_ids": {"original_info": [1], "updated_info": [3]}}],
+        "summarization": [{"question": "What did we plant?", "source_chat_ids": []}],
     })
 }
 
@@ -75,8 +77,10 @@ fn questions_name_their_evidence_in_lists_of_any_shape() {
         questions,
         [
             ("abstention", vec![]),
+            ("event ordering", vec!["0", "1", "3"]),
             ("information extraction", vec!["0", "1", "99"]),
             ("knowledge update", vec!["1", "3"]),
+            ("summarization", vec![]),
         ]
     );
 }
