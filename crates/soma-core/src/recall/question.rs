@@ -45,7 +45,11 @@ impl Plan {
             Mode::Dense => alone(Mode::Dense, words, None, dense().await?),
             Mode::Hybrid if wordless => alone(Mode::Dense, words, None, dense().await?),
             Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, sparse().await?, None),
-            Mode::Hybrid => alone(Mode::Hybrid, words, sparse().await?, dense().await?),
+            Mode::Hybrid => {
+                // How rare words are is looked up while a model reads the question.
+                let (sparse, dense) = tokio::try_join!(sparse(), dense())?;
+                alone(Mode::Hybrid, words, sparse, dense)
+            }
         })
     }
 }

@@ -114,11 +114,14 @@ struct Round<'a> {
 
 impl Round<'_> {
     async fn gather(&mut self, limit: usize) -> Result<Gathered> {
-        let lexical = match &self.plan.sparse {
-            Some(searches) => Some(self.by_words(searches, limit).await?),
-            None => None,
+        let by_words = async {
+            match &self.plan.sparse {
+                Some(searches) => self.by_words(searches, limit).await.map(Some),
+                None => Ok(None),
+            }
         };
-        let dense = self.list(self.plan.dense.clone().map(Query::Dense), limit).await?;
+        let dense = self.list(self.plan.dense.clone().map(Query::Dense), limit);
+        let (lexical, dense) = tokio::try_join!(by_words, dense)?;
         let mut found: BTreeMap<MemoryId, (Option<f64>, Option<f64>)> = BTreeMap::new();
         let full = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| list.found.len() >= limit);
         let inexact = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| !list.exact);
