@@ -7,6 +7,7 @@ size as a whole no schema can say. Requests that break the document reach the se
 filter that is beyond every target excepted.
 """
 
+import collections.abc
 import copy
 import json
 import os
@@ -79,18 +80,20 @@ def encoded(filter):
 
 
 def detach(case):
-    """Gives a request parts of its own: the requests of one operation are made with shared ones."""
-    for part in ("path_parameters", "query", "body"):
-        if isinstance(getattr(case, part), (dict, list)):
-            setattr(case, part, copy.deepcopy(getattr(case, part)))
+    """Gives a request parts of its own: the requests of one operation are made with shared ones. Past the
+    fuzzer's own setter, which takes any part that is set for one that changed, and judges the request anew."""
+    for part in ("path_parameters", "query", "headers", "body"):
+        value = getattr(case, part)
+        if isinstance(value, (collections.abc.MutableMapping, list)):
+            object.__setattr__(case, part, copy.deepcopy(value))
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    detach(case)
     # First, because a request whose parts changed is judged anew by what it then is.
     known(case)
     if fits(case):
-        detach(case)
         fresh(case)
     elif isinstance(case.query, dict) and "filter" in case.query and encoded(case.query["filter"]) > TARGET_CHARS_MAX:
         # As wrong as before, and short.

@@ -16,6 +16,7 @@
 //! folder may be removed at any time while it is closed.
 
 mod collection;
+mod copies;
 mod failure;
 mod filter;
 mod owner;

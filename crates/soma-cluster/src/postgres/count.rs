@@ -67,7 +67,8 @@ pub(super) async fn discard(lease: &Lease, claim: &Claim, ids: &[MemoryId], even
 /// Whoever has counted and not yet committed is waited for; whoever counts from here on adds to what is
 /// counted now, without the rows that are not yet committed.
 pub(super) async fn recount(lease: &Lease, claim: &Claim) -> Done<()> {
-    let clear = "SET LOCAL enable_seqscan = on; LOCK TABLE memory_counts IN EXCLUSIVE MODE; DELETE FROM memory_counts";
+    let clear =
+        "SET LOCAL enable_seqscan TO DEFAULT; LOCK TABLE memory_counts IN EXCLUSIVE MODE; DELETE FROM memory_counts";
     lease.batch("count anew", clear).await?;
     let sql = format!(
         "INSERT INTO memory_counts (namespace, log, partition, memories, deleted, events)

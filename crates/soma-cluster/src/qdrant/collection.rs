@@ -138,8 +138,12 @@ pub(super) async fn open(wire: &Wire, identity: &Identity) -> Result<Opened> {
     let entry = recognise(wire, &info)?;
     entry.check(wire, identity)?;
     check_vectors(wire, &info, identity)?;
-    if !identity.is_searched_exactly() && !has_coarse(&info) {
-        add_coarse(wire).await?;
+    if !identity.is_searched_exactly()
+        && !has_coarse(&info)
+        && let Err(error) = add_coarse(wire).await
+    {
+        // Some keys may not change collections. Searches are right without it, and slower.
+        tracing::warn!("the collection keeps no coarse vectors, searches by meaning read all of each: {error}");
     }
     for (field, of) in fields() {
         if !info.payload_schema.contains_key(field) {
@@ -238,7 +242,8 @@ fn coarse() -> ScalarQuantization {
 }
 
 fn has_coarse(info: &CollectionInfo) -> bool {
-    dense_of(info).is_some_and(|dense| dense.quantization_config.is_some())
+    let of_all = info.config.as_ref().is_some_and(|config| config.quantization_config.is_some());
+    of_all || dense_of(info).is_some_and(|dense| dense.quantization_config.is_some())
 }
 
 /// Tells the server to keep coarse vectors.

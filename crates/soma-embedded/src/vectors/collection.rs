@@ -48,6 +48,8 @@ const FORMAT_MIN: u32 = 4;
 const MANIFEST: &str = "collection.json";
 const SHARD: &str = "shard";
 const LOG: &str = "wal";
+/// Where the library writes the segments that it packs.
+const DRAFTS: &str = "temp_segments";
 /// One file of the library's log. Files are sparse: this much is used only while it is written.
 const LOG_FILE_BYTES: usize = 16 << 20;
 /// An empty log file: its magic, its version, a seed for checksums.
@@ -304,6 +306,11 @@ fn load(dir: &Path, manifest: &Manifest, config: EdgeConfig) -> Result<EdgeShard
     let path = dir.join(SHARD);
     let start = manifest.opened.checked_shl(CHANGES_BITS).unwrap_or(u64::MAX);
     restart_log(&path.join(LOG), start).map_err(|error| io_error(dir, error))?;
+    // What packing had begun to write when it was killed; the library leaves it there.
+    match fs::remove_dir_all(path.join(DRAFTS)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(dir, error)),
+        Ok(()) | Err(_) => {}
+    }
     contain(dir, || EdgeShard::load(&path, Some(config)))
 }
 

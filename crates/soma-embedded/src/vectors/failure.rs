@@ -42,7 +42,16 @@ fn classify(dir: &Path, error: OperationError) -> Error {
 /// The system's reasons arrive only as text.
 fn named(dir: &Path, what: String) -> Error {
     let has = |parts: &[&str]| parts.iter().any(|part| what.contains(part));
-    if has(&["No space left", "os error 28", "StorageFull", "Disk quota", "File too large", "os error 27"]) {
+    let full_parts = [
+        "No space left",
+        "Not enough space",
+        "os error 28",
+        "StorageFull",
+        "Disk quota",
+        "File too large",
+        "os error 27",
+    ];
+    if has(&full_parts) {
         return full(dir).because(what);
     }
     if has(&["Too many open files", "os error 24", "Resource temporarily unavailable", "os error 11)"]) {

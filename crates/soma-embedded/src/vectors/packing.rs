@@ -90,10 +90,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// How much space the rewritten points take until those that they replace are gone, of a collection
-    /// that takes `bytes`.
+    /// How much space the library wants for the rewritten points until those that they replace are gone, twice
+    /// what they take, of a collection that takes `bytes`.
     pub(super) fn space(&self, bytes: u64) -> u64 {
-        bytes / (self.points.max(1) as u64) * self.rewritten as u64
+        2 * (bytes / (self.points.max(1) as u64) * self.rewritten as u64)
     }
 
     /// Packs the growing segment, and joins small ones if planned.

@@ -36,6 +36,8 @@ pub(super) struct Redo {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// Something may stand behind `bytes` that was never acknowledged.
+    torn: bool,
 }
 
 impl Redo {
@@ -49,7 +51,7 @@ impl Redo {
             File::open(dir)?.sync_all()?;
         }
         let bytes = file.metadata()?.len();
-        Ok(Self { path, file, bytes })
+        Ok(Self { path, file, bytes, torn: false })
     }
 
     /// Whether there is nothing to apply.
@@ -57,8 +59,14 @@ impl Redo {
         self.bytes == 0
     }
 
-    /// Makes changes durable. Of changes that could not be written nothing is left.
-    pub(super) fn append(&mut self, runs: &[Run]) -> io::Result<()> {
+    /// How many bytes there are.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes changes durable, if they leave `room` of the space that there is. Of changes that could not be
+    /// written nothing is left.
+    pub(super) fn append(&mut self, runs: &[Run], room: Option<u64>) -> io::Result<()> {
         let mut records = Vec::new();
         for run in runs {
             let body = encode(run)?;
@@ -66,20 +74,28 @@ impl Redo {
             records.extend_from_slice(&xxh3_64(&body).to_le_bytes());
             records.extend_from_slice(&body);
         }
-        let written = self.file.write_all(&records).and_then(|()| self.file.sync_data());
-        match written {
-            Ok(()) => self.bytes += records.len() as u64,
-            Err(_) => self.file.set_len(self.bytes)?,
+        if room.is_some_and(|room| room < records.len() as u64) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        written
+        if self.torn {
+            self.file.set_len(self.bytes)?;
+        }
+        self.torn = true;
+        if let Err(error) = self.file.write_all(&records).and_then(|()| self.file.sync_data()) {
+            self.file.set_len(self.bytes)?;
+            self.torn = false;
+            return Err(error);
+        }
+        (self.torn, self.bytes) = (false, self.bytes + records.len() as u64);
+        Ok(())
     }
 
     /// Forgets all changes, durably: later ones must never be followed by these.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        if self.bytes > 0 {
+        if self.bytes > 0 || self.torn {
             self.file.set_len(0)?;
             self.file.sync_data()?;
-            self.bytes = 0;
+            (self.torn, self.bytes) = (false, 0);
         }
         Ok(())
     }

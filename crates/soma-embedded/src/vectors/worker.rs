@@ -20,6 +20,7 @@ use soma_core::error::{Code, Error, Result};
 use tokio::sync::mpsc;
 
 use super::collection::{Collection, Folder, Opened, SPACE_MIN, io_error, space_left};
+use super::copies;
 use super::failure::{self, contain};
 use super::owner::{Call, Change, Shared};
 use super::packing::{Packing, Plan};
@@ -28,6 +29,8 @@ use super::writes;
 
 /// Changes kept since the last flush; beyond it the thread flushes on its own.
 const KEPT_MAX: usize = 8_000;
+/// Bytes noted beside packing; beyond it a flush waits for packing, so that writers do not outrun it.
+const NOTED_MAX: u64 = 256 << 20;
 
 /// The thread's state.
 pub(super) struct Worker {
@@ -120,8 +123,17 @@ impl Worker {
         let mut redo = Redo::open(dir).map_err(|error| io_error(dir, error))?;
         if !redo.is_empty() {
             redo.replay(|error| io_error(dir, error), |run| contain(dir, || writes::apply(collection.shard(), run)))?;
+        }
+        if copies::suspected(dir) {
+            let removed = contain(dir, || copies::remove(collection.shard()))?;
+            if removed > 0 {
+                tracing::info!(points = removed, "packing had been cut off: points that stood twice stand once again");
+            }
+        }
+        if !redo.is_empty() || copies::suspected(dir) {
             collection.flush()?;
             redo.clear().map_err(|error| io_error(dir, error))?;
+            copies::end(dir).map_err(|error| io_error(dir, error))?;
         }
         Ok((collection, redo))
     }
@@ -141,9 +153,17 @@ impl Worker {
 
     /// Makes the kept changes durable beside packing.
     fn note(&mut self) -> Result<()> {
-        let Some(redo) = &mut self.redo else { return Ok(()) };
+        let Some(redo) = &mut self.redo else {
+            return Err(Error::new(Code::Internal, "the vector index has no file for notes"));
+        };
+        if redo.bytes() > NOTED_MAX {
+            self.end_packing();
+            self.ready()?;
+            return self.flush_files();
+        }
         let runs: Vec<_> = self.kept.iter().flat_map(Change::runs).collect();
-        redo.append(&runs).map_err(|error| io_error(&self.dir, error))?;
+        let room = space_left(&self.dir).map(|bytes| bytes.saturating_sub(SPACE_MIN));
+        redo.append(&runs, room).map_err(|error| io_error(&self.dir, error))?;
         self.kept.clear();
         Ok(())
     }
@@ -177,7 +197,8 @@ impl Worker {
     }
 
     fn pack(&mut self, plan: Plan) {
-        if let Err(error) = self.flush_files() {
+        let begun = self.flush_files().and_then(|()| copies::begin(&self.dir).map_err(|e| io_error(&self.dir, e)));
+        if let Err(error) = begun {
             return self.not_packed(&error);
         }
         let (shared, dir, wake) = (Arc::clone(&self.shared), self.dir.clone(), self.wake.clone());
@@ -204,7 +225,9 @@ impl Worker {
         if self.failed {
             return;
         }
-        if let Err(error) = packed.and_then(|()| self.flush_files()) {
+        let ended = packed.and_then(|()| self.flush_files());
+        let ended = ended.and_then(|()| copies::end(&self.dir).map_err(|error| io_error(&self.dir, error)));
+        if let Err(error) = ended {
             self.not_packed(&error);
         }
     }
@@ -226,6 +249,8 @@ impl Worker {
         self.end_packing();
         self.close();
         self.settle(Folder::claim(&self.dir, &self.identity)?)?;
+        // If it was packing that failed, it is not tried again at once.
+        self.growing = 0;
         let kept = std::mem::take(&mut self.kept);
         let again = kept.iter().try_for_each(|change| self.applied(change));
         self.kept = kept;

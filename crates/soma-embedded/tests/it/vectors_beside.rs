@@ -220,3 +220,53 @@ async fn packing_that_fails_loses_nothing_that_was_written_beside_it() -> Outcom
     assert_eq!(revs(&open(dir.path())?).await?, state);
     Ok(())
 }
+
+/// As a kill leaves them that comes when the new segment is in its place and the old ones are not yet removed.
+#[tokio::test]
+async fn points_that_a_kill_left_in_two_segments_are_there_once() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let vectors = open(dir.path())?;
+    let (mut state, mut rev) = (State::new(), 0);
+    let segments = dir.path().join("shard").join("segments");
+    let count = || std::fs::read_dir(&segments).map_or(0, Iterator::count);
+    while count() < 2 || rev < 40 {
+        rev += 1;
+        vectors.write(ops(rev)).await?;
+        apply(&mut state, rev);
+    }
+    vectors.flush().await?;
+    drop(vectors);
+    for segment in std::fs::read_dir(&segments)?.collect::<Result<Vec<_>, _>>()? {
+        copy(&segment.path(), &segments.join(Uuid::from_u64_pair(7, count() as u64).to_string()))?;
+    }
+    std::fs::write(dir.path().join("packing"), [])?;
+    let drafts = dir.path().join("shard").join("temp_segments");
+    std::fs::create_dir_all(drafts.join("segment_builder_1"))?;
+
+    let vectors = open(dir.path())?;
+    assert_eq!(vectors.count().await?, state.len() as u64);
+    assert_eq!(revs(&vectors).await?, state);
+    let held = |rev: u64| state.values().filter(|of| **of == rev).count();
+    for rev in 1..=rev {
+        assert_eq!(holding(&vectors, rev as u32 + 1_000).await?.len(), held(rev), "{rev}");
+    }
+    assert!(!drafts.join("segment_builder_1").exists(), "what packing had begun to write is gone");
+    assert!(!dir.path().join("packing").exists(), "nobody looks for copies again");
+    drop(vectors);
+    assert_eq!(open(dir.path())?.count().await?, state.len() as u64);
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}

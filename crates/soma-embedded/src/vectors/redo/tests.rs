@@ -48,8 +48,8 @@ fn what_was_appended_is_read_in_its_order_by_whoever_opens_the_file() -> Outcome
     let dir = tempfile::tempdir()?;
     let mut redo = Redo::open(dir.path())?;
     assert!(redo.is_empty());
-    redo.append(&runs()[..2])?;
-    redo.append(&runs()[2..])?;
+    redo.append(&runs()[..2], None)?;
+    redo.append(&runs()[2..], None)?;
     assert_eq!(read(&redo)?, runs());
     drop(redo);
     let mut redo = Redo::open(dir.path())?;
@@ -57,7 +57,7 @@ fn what_was_appended_is_read_in_its_order_by_whoever_opens_the_file() -> Outcome
     assert_eq!(read(&redo)?, runs());
     redo.clear()?;
     assert!(redo.is_empty());
-    redo.append(&runs()[3..])?;
+    redo.append(&runs()[3..], None)?;
     assert_eq!(read(&Redo::open(dir.path())?)?, runs()[3..]);
     Ok(())
 }
@@ -67,9 +67,9 @@ fn a_record_that_is_cut_short_or_damaged_ends_the_file() -> Outcome {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join(FILE);
     let mut redo = Redo::open(dir.path())?;
-    redo.append(&runs()[..1])?;
+    redo.append(&runs()[..1], None)?;
     let whole = fs::metadata(&path)?.len();
-    redo.append(&runs()[1..2])?;
+    redo.append(&runs()[1..2], None)?;
     let bytes = fs::read(&path)?;
     for cut in whole as usize..bytes.len() {
         fs::write(&path, &bytes[..cut])?;
