@@ -307,9 +307,10 @@ fn load(dir: &Path, manifest: &Manifest, config: EdgeConfig) -> Result<EdgeShard
     let start = manifest.opened.checked_shl(CHANGES_BITS).unwrap_or(u64::MAX);
     restart_log(&path.join(LOG), start).map_err(|error| io_error(dir, error))?;
     // What packing had begun to write when it was killed; the library leaves it there.
-    match fs::remove_dir_all(path.join(DRAFTS)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(dir, error)),
-        Ok(()) | Err(_) => {}
+    if let Err(error) = fs::remove_dir_all(path.join(DRAFTS))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.join(DRAFTS).display(), "drafts of the vector index stay where they are: {error}");
     }
     contain(dir, || EdgeShard::load(&path, Some(config)))
 }
