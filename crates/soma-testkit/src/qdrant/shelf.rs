@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 
 use prost::Message;
 use qdrant_client::qdrant::CreateCollection;
@@ -46,6 +47,7 @@ pub(super) struct Collection {
     shard: RwLock<EdgeShard>,
     writing: Mutex<()>,
     packing: Mutex<()>,
+    packer: Mutex<Option<JoinHandle<()>>>,
     changes: AtomicUsize,
 }
 
@@ -92,7 +94,9 @@ impl Shelf {
         let removed = self.collections.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let Some(collection) = removed else { return false };
         let dir = collection.dir.clone();
-        drop(lock(&collection.packing));
+        // Whoever packs holds it as well.
+        let packer = lock(&collection.packer).take();
+        let _ = packer.map(JoinHandle::join);
         // The library flushes as it is closed, so its files go last.
         drop(collection);
         fs::remove_dir_all(dir).is_ok()
@@ -147,6 +151,7 @@ impl Collection {
             shard: RwLock::new(shard),
             writing: Mutex::default(),
             packing: Mutex::default(),
+            packer: Mutex::default(),
             changes: AtomicUsize::new(0),
         }
     }
@@ -187,6 +192,10 @@ impl Collection {
     /// Packs in a thread of its own.
     #[expect(clippy::print_stderr, reason = "nobody waits for the answer, and the stand-in has no log")]
     fn pack(self: &Arc<Self>) {
+        let mut packer = lock(&self.packer);
+        if packer.as_ref().is_some_and(|packer| !packer.is_finished()) {
+            return;
+        }
         let packed = Arc::clone(self);
         let packing = std::thread::Builder::new().name("packing".into()).spawn(move || {
             let _alone = lock(&packed.packing);
@@ -194,8 +203,9 @@ impl Collection {
                 eprintln!("a collection could not be packed: {}", status.message());
             }
         });
-        if let Err(error) = packing {
-            eprintln!("no thread can be started to pack a collection: {error}");
+        match packing {
+            Ok(packing) => *packer = Some(packing),
+            Err(error) => eprintln!("no thread can be started to pack a collection: {error}"),
         }
     }
 
