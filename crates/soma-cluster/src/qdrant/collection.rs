@@ -143,7 +143,10 @@ pub(super) async fn open(wire: &Wire, identity: &Identity) -> Result<Opened> {
         && let Err(error) = add_coarse(wire).await
     {
         // Some keys may not change collections. Searches are right without it, and slower.
-        tracing::warn!("the collection keeps no coarse vectors, searches by meaning read all of each: {error}");
+        tracing::warn!(
+            "the collection keeps no coarse vectors, so searches by meaning are slower; start once with a key that may \
+             change collections: {error}"
+        );
     }
     for (field, of) in fields() {
         if !info.payload_schema.contains_key(field) {

@@ -5,6 +5,7 @@
 //!   lock              held while the folder is open
 //!   collection.json   which embedder filled it, the format, how often it was opened
 //!   redo              what was flushed while points were packed ([`super::redo`])
+//!   packing           there while they are ([`super::copies`])
 //!   shard/            qdrant-edge's own files
 //! ```
 //!

@@ -8,7 +8,7 @@
 //! Points are packed in another thread, beside the writes. Before it begins everything is flushed, and
 //! after it has ended again; a flush in between only notes the changes ([`super::redo`]), because what
 //! packing still has to remove would not be durable. A kill therefore finds the files as they were
-//! flushed last, packed or not, and the notes.
+//! flushed last, packed or not, and the notes; and perhaps points twice, which is noticed ([`super::copies`]).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,20 +117,21 @@ impl Worker {
     fn opened(&self, folder: Folder) -> Result<(Collection, Redo)> {
         let dir = &self.dir;
         if folder.opened() == Opened::Fresh {
-            redo::remove(dir).map_err(|error| io_error(dir, error))?;
+            copies::end(dir).and_then(|()| redo::remove(dir)).map_err(|error| io_error(dir, error))?;
         }
+        let cut_off = copies::suspected(dir);
         let collection = folder.open(self.packing)?;
         let mut redo = Redo::open(dir).map_err(|error| io_error(dir, error))?;
         if !redo.is_empty() {
             redo.replay(|error| io_error(dir, error), |run| contain(dir, || writes::apply(collection.shard(), run)))?;
         }
-        if copies::suspected(dir) {
+        if cut_off {
             let removed = contain(dir, || copies::remove(collection.shard()))?;
             if removed > 0 {
                 tracing::info!(points = removed, "packing had been cut off: points that stood twice stand once again");
             }
         }
-        if !redo.is_empty() || copies::suspected(dir) {
+        if cut_off || !redo.is_empty() {
             collection.flush()?;
             redo.clear().map_err(|error| io_error(dir, error))?;
             copies::end(dir).map_err(|error| io_error(dir, error))?;

@@ -70,7 +70,7 @@ async fn revs(vectors: &Vectors) -> Result<Vec<(u128, u64)>, soma_core::Error> {
 }
 
 /// What a kill leaves behind: the files as they are, without a flush.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

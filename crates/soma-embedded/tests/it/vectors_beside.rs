@@ -8,10 +8,11 @@ use soma_core::embed::Identity;
 use soma_core::event::EventType;
 use soma_core::ids::{EventId, MemoryId, Namespace, Timestamp};
 use soma_core::index::{Op, Point, Query, Search, Sparse, VectorIndex};
-use soma_embedded::vectors::{Packing, Vectors};
+use soma_embedded::vectors::{Opened, Packing, Vectors};
 use uuid::Uuid;
 
 use super::child::{command, say, start, told};
+use super::vectors::copy;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 type State = BTreeMap<u64, u64>;
@@ -257,16 +258,15 @@ async fn points_that_a_kill_left_in_two_segments_are_there_once() -> Outcome {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
+#[tokio::test]
+async fn an_index_that_is_made_anew_does_not_count_as_filled_because_an_older_one_was_being_packed() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("packing"), [])?;
+    let identity = Identity { name: "model".into(), revision: "1".into(), dims: DIMS };
+    for _ in 0..2 {
+        let (vectors, opened) = Vectors::open_packing(dir.path(), identity.clone(), PACKING)?;
+        assert_eq!((opened, vectors.count().await?), (Opened::Fresh, 0));
+        assert!(!dir.path().join("packing").exists());
     }
     Ok(())
 }
