@@ -31,6 +31,8 @@ pub(super) fn error(status: Status, what: &str, asked: Asked) -> Error {
     let error = match status.code() {
         Grpc::Unavailable | Grpc::Unknown => away(what, said),
         Grpc::Internal if is_garbled(said) => away(what, said),
+        // Of a call that waited for a connection which was closed at once, by a port that wants TLS for instance.
+        Grpc::Cancelled if said.contains("connection closed") => away(what, said),
         Grpc::Cancelled | Grpc::DeadlineExceeded => {
             new(Code::Unavailable, format!("{what} did not answer in time: {said}"))
         }
