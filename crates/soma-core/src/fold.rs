@@ -57,14 +57,14 @@ pub struct State {
 impl State {
     /// The memory that readers see, if there is one.
     #[must_use]
-    pub fn memory(&self) -> Option<Memory> {
-        let content = self.content.as_ref()?;
+    pub fn into_memory(self) -> Option<Memory> {
+        let content = self.content?;
         Some(Memory {
             id: self.id,
-            namespace: self.namespace.clone()?,
-            payload: content.payload.clone(),
+            namespace: self.namespace?,
+            payload: content.payload,
             importance: content.importance,
-            model_revision: content.model_revision.clone(),
+            model_revision: content.model_revision,
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,

@@ -58,7 +58,7 @@ pub const ACTORS_MAX: usize = 256;
 /// The most namespaces whose actors are looked up for a question.
 pub const ACTOR_NAMESPACES_MAX: usize = 16;
 /// Candidates taken from each list at recall, at least.
-pub const CANDIDATES_MIN: usize = 100;
+pub const CANDIDATES_MIN: usize = 64;
 /// Items of a list page: default and maximum.
 pub const PAGE_DEFAULT: usize = 100;
 /// The most items of one list page.

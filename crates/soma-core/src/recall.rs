@@ -12,6 +12,7 @@
 //! names nothing that is indexed by word; hybrid then answers by vector alone, lexical with nothing.
 
 mod boost;
+mod finalists;
 mod question;
 pub mod rank;
 mod rarity;

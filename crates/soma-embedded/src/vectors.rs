@@ -22,11 +22,13 @@ mod filter;
 mod owner;
 mod packing;
 mod point;
+mod rarities;
 mod redo;
 mod search;
 mod worker;
 mod writes;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,7 +38,8 @@ use soma_core::embed::Identity;
 use soma_core::error::{Code, Error, Result};
 use soma_core::ids::MemoryId;
 use soma_core::index::{FoundList, Op, Query, Search, StoredPoint, VectorIndex};
-use soma_core::point::{Holders, stored};
+use soma_core::point::stored;
+use tokio::sync::Semaphore;
 
 pub use self::collection::Opened;
 use self::owner::{Change, Owner, Shared};
@@ -50,13 +53,17 @@ pub fn identity_of(dir: &Path) -> Result<Option<Identity>> {
     collection::identity_of(dir)
 }
 
+/// Reads that run at once, at least: a long one lets others by.
+const READS_MIN: usize = 2;
+
 /// The vector index in one folder.
 pub struct Vectors {
     owner: Owner,
     shared: Arc<Shared>,
     dir: PathBuf,
     identity: Identity,
-    holders: Arc<Holders>,
+    /// One for each processor: reads compute, so more of them at once would only make all of them late.
+    turns: Arc<Semaphore>,
 }
 
 impl Vectors {
@@ -77,7 +84,9 @@ impl Vectors {
     /// As [`Self::open`].
     pub fn open_packing(dir: &Path, identity: Identity, packing: Packing) -> Result<(Self, Opened)> {
         let (owner, shared, opened) = Owner::start(dir, &identity, packing)?;
-        Ok((Self { owner, shared, dir: dir.to_owned(), identity, holders: Arc::default() }, opened))
+        let processors = std::thread::available_parallelism().map_or(READS_MIN, NonZero::get).max(READS_MIN);
+        let turns = Arc::new(Semaphore::new(processors));
+        Ok((Self { owner, shared, dir: dir.to_owned(), identity, turns }, opened))
     }
 
     async fn read<T: Send + 'static>(
@@ -85,7 +94,10 @@ impl Vectors {
         read: impl FnOnce(&EdgeShard) -> OperationResult<T> + Send + 'static,
     ) -> Result<T> {
         let (shared, dir) = (Arc::clone(&self.shared), self.dir.clone());
+        let closed = |error| Error::new(Code::ShuttingDown, "the vector index is closed").because(error);
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(closed)?;
         let task = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             shared.read(&dir, |collection| failure::contain(&dir, || read(collection.shard())))
         });
         task.await
@@ -126,8 +138,11 @@ impl VectorIndex for Vectors {
     }
 
     async fn rarities(&self, terms: &[u32]) -> Result<Vec<Option<f32>>> {
-        let (terms, holders) = (terms.to_vec(), Arc::clone(&self.holders));
-        self.read(move |shard| search::rarities(shard, &terms, &holders)).await
+        if let Some(known) = self.shared.rarities.of(terms) {
+            return Ok(known);
+        }
+        let (terms, shared) = (terms.to_vec(), Arc::clone(&self.shared));
+        self.read(move |shard| shared.rarities.ask(shard, &terms)).await
     }
 
     async fn scan(&self, after: Option<MemoryId>, limit: usize) -> Result<Vec<StoredPoint>> {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use soma_core::fold::State;
 use soma_core::ids::{MemoryId, Namespace, Timestamp};
 use soma_core::memory::Memory;
 use soma_core::store::{ListKey, ListQuery, Order};
@@ -72,7 +73,7 @@ impl Page<'_> {
             let ids: Vec<MemoryId> = keys.iter().map(|key| key.id).collect();
             let states = load::states(lease, &ids).await?;
             let mut memories: HashMap<MemoryId, Memory> =
-                states.iter().filter_map(|state| Some((state.id, state.memory()?))).collect();
+                states.into_iter().filter_map(State::into_memory).map(|memory| (memory.id, memory)).collect();
             for memory in ids.iter().filter_map(|id| memories.remove(id)) {
                 if self.query.filter.as_ref().is_some_and(|filter| !filter.matches(&memory)) {
                     continue;

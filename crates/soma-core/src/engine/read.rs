@@ -58,7 +58,7 @@ pub(super) async fn stored(engine: &Engine, written: &Written, bound: Duration) 
 pub(super) async fn get(engine: &Engine, id: MemoryId) -> Result<Memory> {
     let state = engine.store.states(&[id]).await?.into_iter().next();
     let Some(state) = state else { return Err(not_found(id, "no memory {} is known")) };
-    state.memory().ok_or_else(|| not_found(id, "the memory {} is deleted"))
+    state.into_memory().ok_or_else(|| not_found(id, "the memory {} is deleted"))
 }
 
 pub(super) fn not_found(id: MemoryId, what: &str) -> Error {

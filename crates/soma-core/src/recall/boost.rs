@@ -35,6 +35,11 @@ impl Boost {
         }
         parts
     }
+
+    /// The most that they can sum to.
+    pub(super) fn most(&self) -> f64 {
+        self.importance.max(0.0) + if self.recency_half_life.is_some() { RECENCY } else { 0.0 }
+    }
 }
 
 #[cfg(test)]

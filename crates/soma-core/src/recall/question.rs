@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) dense_weight: f64,
     /// In which the words are cut.
     pub(super) language: Language,
+    /// Whether it may name somebody who speaks in the namespaces asked.
+    pub(super) may_name_actor: bool,
 }
 
 impl Plan {
@@ -28,7 +30,10 @@ impl Plan {
     pub(super) async fn of(engine: &Engine, request: &Request, namespaces: Option<&[Namespace]>) -> Result<Self> {
         let dense_weight = engine.embedder.hybrid_weight();
         let language = engine.embedder.language();
-        let alone = |mode, words, sparse, dense| Self { mode, words, sparse, dense, dense_weight, language };
+        let alone = |mode, words, sparse, dense| {
+            let may_name_actor = false;
+            Self { mode, words, sparse, dense, dense_weight, language, may_name_actor }
+        };
         let text = match &request.probe {
             Probe::Vector(vector) => {
                 return Ok(alone(Mode::Dense, Words::default(), None, Some(normalised(vector))));
@@ -39,16 +44,24 @@ impl Plan {
         let stems = sparse::question(&words, language);
         let wordless = stems.is_empty();
         let sparse = async || by_words(engine, request, namespaces, &stems, language).await.map(Some);
-        let dense = async || vector(engine, text, namespaces, language).await.map(Some);
+        let dense = async || {
+            let actors = Actors::of(engine, namespaces).await?;
+            Ok((vector(engine, text, &actors, language).await?, actors))
+        };
         Ok(match request.mode {
             Mode::Lexical => alone(Mode::Lexical, words, sparse().await?, None),
-            Mode::Dense => alone(Mode::Dense, words, None, dense().await?),
-            Mode::Hybrid if wordless => alone(Mode::Dense, words, None, dense().await?),
-            Mode::Hybrid if dense_weight == 0.0 => alone(Mode::Hybrid, words, sparse().await?, None),
+            Mode::Dense => alone(Mode::Dense, words, None, Some(dense().await?.0)),
+            Mode::Hybrid if wordless => alone(Mode::Dense, words, None, Some(dense().await?.0)),
+            Mode::Hybrid if dense_weight == 0.0 => {
+                let (sparse, actors) = tokio::try_join!(sparse(), Actors::of(engine, namespaces))?;
+                let may_name_actor = actors.may_be_named(&words);
+                Self { may_name_actor, ..alone(Mode::Hybrid, words, sparse, None) }
+            }
             Mode::Hybrid => {
                 // How rare words are is looked up while a model reads the question.
-                let (sparse, dense) = tokio::try_join!(sparse(), dense())?;
-                alone(Mode::Hybrid, words, sparse, dense)
+                let (sparse, (dense, actors)) = tokio::try_join!(sparse(), dense())?;
+                let may_name_actor = actors.may_be_named(&words);
+                Self { may_name_actor, ..alone(Mode::Hybrid, words, sparse, Some(dense)) }
             }
         })
     }
@@ -71,17 +84,32 @@ async fn by_words(
     }
 }
 
+/// Those who speak in the namespaces asked.
+struct Actors {
+    names: Vec<Words>,
+    /// Whether these are all of them.
+    all: bool,
+}
+
+impl Actors {
+    async fn of(engine: &Engine, namespaces: Option<&[Namespace]>) -> Result<Self> {
+        let few = namespaces.filter(|namespaces| namespaces.len() <= limits::ACTOR_NAMESPACES_MAX);
+        let Some(namespaces) = few else { return Ok(Self { names: Vec::new(), all: false }) };
+        let actors = engine.store.actors(namespaces, limits::ACTORS_MAX).await?;
+        let names = actors.iter().map(|actor| Words::of(actor)).collect();
+        Ok(Self { names, all: actors.len() < limits::ACTORS_MAX })
+    }
+
+    /// Whether a question may name one of them.
+    fn may_be_named(&self, question: &Words) -> bool {
+        !self.all || self.names.iter().any(|name| question.contain(name))
+    }
+}
+
 /// The vector of a question without the names of those who speak in the namespaces asked: every turn of
 /// theirs names them, so a vector that does too is near to all of their turns and to none in particular.
-async fn vector(engine: &Engine, text: &str, namespaces: Option<&[Namespace]>, language: Language) -> Result<Vec<f32>> {
-    let namespaces = namespaces.unwrap_or_default();
-    let actors = if namespaces.len() <= limits::ACTOR_NAMESPACES_MAX {
-        engine.store.actors(namespaces, limits::ACTORS_MAX).await?
-    } else {
-        Vec::new()
-    };
-    let names: Vec<Words> = actors.iter().map(|actor| Words::of(actor)).collect();
-    let nameless = without(text, &names, language);
+async fn vector(engine: &Engine, text: &str, actors: &Actors, language: Language) -> Result<Vec<f32>> {
+    let nameless = without(text, &actors.names, language);
     engine.embedder.query(nameless.as_deref().unwrap_or(text)).await
 }
 

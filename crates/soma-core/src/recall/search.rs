@@ -1,19 +1,18 @@
 //! From a request to its answer: which lists to ask, how often, and what survives the records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
+use super::finalists::{Finalists, Scores};
 use super::question::Plan;
-use super::rank::{self, Candidate, Score};
+use super::rank::{self, Score};
 use super::rarity::ByWords;
 use super::{Answer, Boost, Explain, Hit, Mode, Probe, RERANKED, Request, Scope, why};
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
-use crate::filter::Filter;
 use crate::ids::{MemoryId, Namespace};
 use crate::index::{FoundList, Query, Search};
 use crate::limits;
 use crate::memory::Memory;
-use crate::turn::Turn;
 
 /// Answers a question.
 pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer> {
@@ -28,18 +27,31 @@ pub(crate) async fn recall(engine: &Engine, request: &Request) -> Result<Answer>
         return Ok(Answer { hits: Vec::new(), truncated: false, position });
     }
     let plan = Plan::of(engine, request, namespaces.as_deref()).await?;
-    let mut round = Round { engine, request, plan: &plan, namespaces, records: HashMap::new() };
+    let lists = Lists { engine, request, plan: &plan, namespaces };
+    let mut finalists = Finalists::new(engine, request, &plan);
+    let reranker = engine.reranker.as_ref().filter(|_| request.mode == Mode::Hybrid);
+    let wanted = if reranker.is_some() { request.top_k.max(RERANKED) } else { request.top_k };
     let mut limit = limits::CANDIDATES_MIN.max(request.top_k);
-    let (candidates, memories) = loop {
-        let gathered = round.gather(limit).await?;
-        if gathered.complete || gathered.candidates.len() >= request.top_k {
-            break (gathered.candidates, gathered.memories);
+    let mut ranked = loop {
+        let gathered = lists.gather(limit).await?;
+        let ranked = finalists.rank(&gathered.scores, wanted).await?;
+        let complete = !gathered.full || (gathered.exact && !finalists.misses_any(&gathered.scores));
+        if complete || ranked.len() >= request.top_k {
+            break ranked;
         }
         limit = limit.saturating_mul(2);
     };
-    let ranked = ranked(engine, request, &plan, &candidates, &memories).await?;
-    let best = best(request.top_k, ranked, &candidates, memories);
-    let hits = hits(engine, request, &plan, best).await?;
+    if let (Some(reranker), Probe::Text(question)) = (reranker, &request.probe) {
+        let best: Vec<&Memory> =
+            ranked.iter().take(RERANKED).filter_map(|(candidate, _)| finalists.memory(candidate.id)).collect();
+        rank::rerank(&mut ranked, &reranker.scores(question, &best).await?);
+    }
+    ranked.truncate(request.top_k);
+    let best = ranked.into_iter().filter_map(|(candidate, score)| {
+        let memory = finalists.take(candidate.id)?;
+        Some(Best { memory, score, bm25: candidate.bm25, cosine: candidate.cosine })
+    });
+    let hits = hits(engine, request, &plan, best.collect()).await?;
     Ok(Answer { hits, truncated: false, position })
 }
 
@@ -95,25 +107,24 @@ fn check_vector(engine: &Engine, vector: &[f32]) -> Result<()> {
     Err(error.remedy("embed the question with the model that filled the index"))
 }
 
-/// What one round of asking the index has brought.
+/// What the lists have brought.
 struct Gathered {
-    candidates: Vec<Candidate>,
-    memories: Vec<Memory>,
-    /// Whether asking for more could bring nothing.
-    complete: bool,
+    scores: Scores,
+    /// Whether a list is as long as was asked for, so that it may hold more.
+    full: bool,
+    /// Whether the lists hold nothing but what matches.
+    exact: bool,
 }
 
-struct Round<'a> {
+struct Lists<'a> {
     engine: &'a Engine,
     request: &'a Request,
     plan: &'a Plan,
     namespaces: Option<Vec<Namespace>>,
-    /// What the store said, over all rounds; `None` for a record that is gone or does not match.
-    records: HashMap<MemoryId, Option<Memory>>,
 }
 
-impl Round<'_> {
-    async fn gather(&mut self, limit: usize) -> Result<Gathered> {
+impl Lists<'_> {
+    async fn gather(&self, limit: usize) -> Result<Gathered> {
         let by_words = async {
             match &self.plan.sparse {
                 Some(searches) => self.by_words(searches, limit).await.map(Some),
@@ -122,35 +133,18 @@ impl Round<'_> {
         };
         let dense = self.list(self.plan.dense.clone().map(Query::Dense), limit);
         let (lexical, dense) = tokio::try_join!(by_words, dense)?;
-        let mut found: BTreeMap<MemoryId, (Option<f64>, Option<f64>)> = BTreeMap::new();
-        let full = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| list.found.len() >= limit);
-        let inexact = |list: &Option<FoundList>| list.as_ref().is_some_and(|list| !list.exact);
-        let may_have_more = full(&lexical) || full(&dense);
-        let inexact = inexact(&lexical) || inexact(&dense);
-        for hit in lexical.into_iter().flat_map(|list| list.found) {
-            found.entry(hit.id).or_default().0 = Some(f64::from(hit.score));
+        let lists = || lexical.iter().chain(&dense);
+        let full = lists().any(|list| list.found.len() >= limit);
+        let exact = lists().all(|list| list.exact);
+        let mut scores = Scores::new();
+        for hit in lexical.iter().flat_map(|list| &list.found) {
+            scores.entry(hit.id).or_default().0 = Some(f64::from(hit.score));
         }
-        for hit in dense.into_iter().flat_map(|list| list.found) {
-            found.entry(hit.id).or_default().1 = Some(f64::from(hit.score));
+        for hit in dense.iter().flat_map(|list| &list.found) {
+            scores.entry(hit.id).or_default().1 = Some(f64::from(hit.score));
         }
-        self.read(found.keys().copied()).await?;
-        let asked = found.len();
-        found.retain(|id, _| self.records.get(id).is_some_and(Option::is_some));
-        let dropped = asked - found.len();
-        self.complete_scores(&mut found).await?;
-
-        let now = self.engine.clock.now();
-        let mut candidates = Vec::with_capacity(found.len());
-        let mut memories = Vec::with_capacity(found.len());
-        for (id, (bm25, cosine)) in found {
-            if let Some(Some(memory)) = self.records.get(&id) {
-                let boosts = self.request.boost.parts(memory, now);
-                candidates.push(Candidate { id, bm25, cosine, boosts });
-                memories.push(memory.clone());
-            }
-        }
-        let complete = !may_have_more || (!inexact && dropped == 0);
-        Ok(Gathered { candidates, memories, complete })
+        self.complete(&mut scores).await?;
+        Ok(Gathered { scores, full, exact })
     }
 
     async fn list(&self, query: Option<Query>, limit: usize) -> Result<Option<FoundList>> {
@@ -179,31 +173,8 @@ impl Round<'_> {
         Ok(all)
     }
 
-    /// Reads the records that no earlier round has read.
-    async fn read(&mut self, ids: impl Iterator<Item = MemoryId>) -> Result<()> {
-        let unread: Vec<MemoryId> = ids.filter(|id| !self.records.contains_key(id)).collect();
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let states = self.engine.store.states(&unread).await?;
-        self.records.extend(unread.into_iter().map(|id| (id, None)));
-        for memory in states.iter().filter_map(crate::fold::State::memory) {
-            if self.in_scope(&memory) && self.request.filter.as_ref().is_none_or(|f: &Filter| f.matches(&memory)) {
-                self.records.insert(memory.id, Some(memory));
-            }
-        }
-        Ok(())
-    }
-
-    fn in_scope(&self, memory: &Memory) -> bool {
-        match &self.request.scope {
-            Scope::Namespaces(names) => names.contains(&memory.namespace),
-            Scope::Prefix(prefix) => memory.namespace.as_str().starts_with(prefix.as_str()),
-        }
-    }
-
     /// Asks for the scores that one list has and the other lacks, when both take part.
-    async fn complete_scores(&self, found: &mut BTreeMap<MemoryId, (Option<f64>, Option<f64>)>) -> Result<()> {
+    async fn complete(&self, found: &mut Scores) -> Result<()> {
         let (Some(sparse), Some(dense)) = (&self.plan.sparse, &self.plan.dense) else { return Ok(()) };
         let without = |lacks: fn(&(Option<f64>, Option<f64>)) -> bool| -> Vec<MemoryId> {
             found.iter().filter(|(_, scores)| lacks(scores)).map(|(id, _)| *id).collect()
@@ -234,44 +205,12 @@ impl Round<'_> {
     }
 }
 
-/// The candidates in order, best first.
-async fn ranked(
-    engine: &Engine,
-    request: &Request,
-    plan: &Plan,
-    candidates: &[Candidate],
-    memories: &[Memory],
-) -> Result<Vec<(usize, Score)>> {
-    let turns: Vec<Turn> = match plan.mode {
-        Mode::Hybrid => memories.iter().map(|memory| Turn::of(&memory.payload)).collect(),
-        Mode::Dense | Mode::Lexical => Vec::new(),
-    };
-    let asked = rank::Asked { words: &plan.words, language: plan.language };
-    let mut ranked = rank::rank(plan.mode, &asked, plan.dense_weight, candidates, &turns);
-    if let (Some(reranker), Probe::Text(question), Mode::Hybrid) = (&engine.reranker, &request.probe, request.mode) {
-        let best: Vec<&Memory> = ranked.iter().take(RERANKED).map(|(at, _)| &memories[*at]).collect();
-        let scores = reranker.scores(question, &best).await?;
-        rank::rerank(&mut ranked, candidates, &scores);
-    }
-    Ok(ranked)
-}
-
 /// A memory that was ranked: its score, and what both lists said of it.
 struct Best {
     memory: Memory,
     score: Score,
     bm25: Option<f64>,
     cosine: Option<f64>,
-}
-
-/// The first `top_k` of what was ranked.
-fn best(top_k: usize, ranked: Vec<(usize, Score)>, candidates: &[Candidate], memories: Vec<Memory>) -> Vec<Best> {
-    let mut memories: Vec<Option<Memory>> = memories.into_iter().map(Some).collect();
-    let best = ranked.into_iter().take(top_k).filter_map(|(at, score)| {
-        let Candidate { bm25, cosine, .. } = candidates[at];
-        Some(Best { memory: memories[at].take()?, score, bm25, cosine })
-    });
-    best.collect()
 }
 
 async fn hits(engine: &Engine, request: &Request, plan: &Plan, best: Vec<Best>) -> Result<Vec<Hit>> {

@@ -9,6 +9,7 @@ mod read;
 pub use read::history;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -30,6 +31,8 @@ struct Shared {
     inner: Mutex<Inner>,
     /// Told after every change of a position and at the end of every transaction.
     moved: Notify,
+    /// See [`Store::rows_read`].
+    rows_read: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -76,6 +79,12 @@ impl Row {
 }
 
 impl Store {
+    /// How many rows readers have asked for by id.
+    #[must_use]
+    pub fn rows_read(&self) -> usize {
+        self.0.rows_read.load(Ordering::Relaxed)
+    }
+
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {

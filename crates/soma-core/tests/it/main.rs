@@ -7,6 +7,7 @@ mod codec_property;
 mod conformance;
 mod corpus;
 mod engine;
+mod finalists;
 mod fold;
 mod framing;
 mod pages;

@@ -18,7 +18,7 @@ use soma_core::log::EventLog;
 use soma_core::projector::observe::Nobody;
 use soma_core::projector::{Options, Projector, Step, Worker};
 use soma_core::recall::{Boost, Mode, Probe, Request, Scope};
-use soma_core::store::ProjectorName;
+use soma_core::store::{MemoryStore, ProjectorName};
 use soma_core::testing::{Index, Letters, Log, SeededClock, Store};
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ pub(crate) const DIMS: usize = 256;
 pub(crate) struct World {
     pub(crate) clock: Arc<SeededClock>,
     pub(crate) index: Arc<Index>,
+    pub(crate) store: Arc<Store>,
     pub(crate) engine: Engine,
     workers: Vec<Worker>,
 }
@@ -51,11 +52,12 @@ impl World {
         let clock = Arc::new(SeededClock::waiting(7));
         let log = Arc::new(Log::new("test", partitions, Arc::clone(&clock) as Arc<dyn Clock>));
         let index = Arc::new(Index::new(embedder.identity().clone()));
+        let store = Arc::new(Store::new());
         let projector = Projector {
             name: ProjectorName::memory(),
             log,
             letters: Arc::new(Letters::new()),
-            store: Arc::new(Store::new()),
+            store: Arc::clone(&store) as Arc<dyn MemoryStore>,
             index: Some(Arc::clone(&index) as Arc<dyn VectorIndex>),
             embedder,
             schemas,
@@ -75,7 +77,7 @@ impl World {
             value_bytes_max: limits::VALUE_BYTES_DEFAULT,
         };
         let workers = (0..partitions).map(|partition| Worker::new(projector.clone(), partition)).collect();
-        Self { clock, index, engine, workers }
+        Self { clock, index, store, engine, workers }
     }
 
     /// The same system behind another log.

@@ -113,7 +113,7 @@ impl Page<'_> {
             }
             let mut found = content.query(params_from_iter([cells.get::<i64>(1)?])).map_err(&failing)?;
             let Some(row) = found.next().map_err(&failing)? else { continue };
-            let Some(memory) = row::state(database, row)?.memory() else { continue };
+            let Some(memory) = row::state(database, row)?.into_memory() else { continue };
             if self.query.filter.as_ref().is_none_or(|filter| filter.matches(&memory)) {
                 self.walked_bytes += json::weight(&memory.payload);
                 self.found.push(memory);

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::collection::{Collection, Folder, Opened};
 use super::packing::Packing;
+use super::rarities::Rarities;
 use super::worker::Worker;
 use super::writes::{self, Run};
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     collection: RwLock<Option<Collection>>,
     /// Set once the owner has tried to open it.
     pub(super) settled: OnceLock<()>,
+    /// Of the open collection.
+    pub(super) rarities: Rarities,
 }
 
 impl Shared {
@@ -47,7 +50,10 @@ impl Shared {
 
     /// Puts another collection there, waiting for the readers of the one before.
     pub(super) fn replace(&self, collection: Option<Collection>) -> Option<Collection> {
-        std::mem::replace(&mut *self.collection.write().unwrap_or_else(PoisonError::into_inner), collection)
+        let before =
+            std::mem::replace(&mut *self.collection.write().unwrap_or_else(PoisonError::into_inner), collection);
+        self.rarities.forget();
+        before
     }
 }
 

@@ -223,6 +223,8 @@ impl Worker {
         let Some(packer) = self.packer.take() else { return };
         let panicked = || Error::new(Code::Internal, "the thread that packs the vector index panicked");
         let packed = packer.thread.join().unwrap_or_else(|_| Err(panicked()));
+        // What was removed before is counted no more.
+        self.shared.rarities.forget();
         if self.failed {
             return;
         }
@@ -264,6 +266,7 @@ impl Worker {
         let applied = self.shared.read(&self.dir, |collection| {
             contain(&self.dir, || change.runs().into_iter().try_for_each(|run| writes::apply(collection.shard(), run)))
         });
+        self.shared.rarities.forget();
         // A refused point leaves the library sound; any other failure does not.
         self.failed = applied.as_ref().is_err_and(|error| error.code != Code::StoreRejected);
         applied

@@ -165,7 +165,8 @@ async fn operators_can_read_the_tables() {
         "SELECT count(*) FROM memories WHERE thread IS NOT NULL OR actor IS NOT NULL OR payload::text LIKE '%hello%'";
     let left: i64 = schema.client().await.query_one(sql, &[]).await.expect("reads").get(0);
     assert_eq!(left, 0, "a deleted memory keeps nothing of its content");
-    let _: Value = records.states(&[memory_id(2)]).await.expect("states")[0].memory().expect("it is live").payload;
+    let _: Value =
+        records.states(&[memory_id(2)]).await.expect("states").remove(0).into_memory().expect("it is live").payload;
 }
 
 #[tokio::test]

@@ -43,3 +43,13 @@ fn recency_halves_at_its_half_life_and_never_exceeds_its_most() {
     assert_eq!(part(100, 130), [("recency", 0.05)]);
     assert_eq!(part(100, 50), [("recency", 0.2)], "a clock that is behind");
 }
+
+#[test]
+fn no_memory_gains_more_than_the_most() {
+    for (importance, half_life) in [(0.0, None), (0.7, None), (1.0, Some(1)), (0.0, Some(9))] {
+        let boost = Boost { importance, recency_half_life: half_life.map(Duration::from_secs) };
+        let gained: f64 = boost.parts(&memory(Some(1e308), 7), time(7)).iter().map(|(_, part)| part).sum();
+        assert!(gained <= boost.most(), "{gained}");
+        assert_eq!(boost.most() == 0.0, boost == Boost::default());
+    }
+}

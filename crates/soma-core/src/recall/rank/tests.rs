@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::*;
 
 fn candidate(id: u128, bm25: f64, cosine: f64) -> Candidate {
-    Candidate { id: MemoryId(Uuid::from_u128(id)), bm25: Some(bm25), cosine: Some(cosine), boosts: Vec::new() }
+    Candidate { id: MemoryId(Uuid::from_u128(id)), bm25: Some(bm25), cosine: Some(cosine), given: Vec::new() }
 }
 
 fn asked(words: &Words) -> Asked<'_> {
@@ -12,8 +12,16 @@ fn asked(words: &Words) -> Asked<'_> {
 }
 
 fn order(mode: Mode, weight: f64, question: &str, candidates: &[Candidate], turns: &[Turn]) -> Vec<u128> {
-    let ranked = rank(mode, &asked(&Words::of(question)), weight, candidates, turns);
-    ranked.into_iter().map(|(at, _)| candidates[at].id.0.as_u128()).collect()
+    let candidates = given(mode, question, candidates, turns);
+    let ranked = rank(&Weighing::of(mode, weight, &candidates), candidates);
+    ranked.into_iter().map(|(candidate, _)| candidate.id.0.as_u128()).collect()
+}
+
+/// Candidates with what their turns add.
+fn given(mode: Mode, question: &str, candidates: &[Candidate], turns: &[Turn]) -> Vec<Candidate> {
+    let words = Words::of(question);
+    let given = |turn| if mode == Mode::Hybrid { priors(&asked(&words), turn) } else { Vec::new() };
+    candidates.iter().zip(turns).map(|(one, turn)| Candidate { given: given(turn), ..one.clone() }).collect()
 }
 
 #[test]
@@ -75,11 +83,21 @@ fn ties_go_by_id_whatever_the_order_at_the_start() {
 fn negative_similarity_counts_as_none_and_never_divides_by_zero() {
     let turns = [Turn::default(), Turn::default()];
     let candidates = [candidate(1, 0.0, -0.3), candidate(2, 0.0, -0.1)];
-    let ranked = rank(Mode::Hybrid, &asked(&Words::of("x")), 0.8, &candidates, &turns);
+    let candidates = given(Mode::Hybrid, "x", &candidates, &turns);
+    let ranked = rank(&Weighing::of(Mode::Hybrid, 0.8, &candidates), candidates);
     assert!(ranked.iter().all(|(_, score)| score.total == 0.0));
 }
 
 proptest::proptest! {
+    #[test]
+    fn content_words_are_counted_as_if_the_whole_text_were_read(
+        words in proptest::collection::vec("(the|of|boat|don't|Ann's|a-b|été|水|x{250}|[ .?]{1,90})", 0..40),
+    ) {
+        let text = words.join(" ");
+        let whole = Words::of(&text).content(Language::English).count().min(CONTENT_WORDS_MAX);
+        proptest::prop_assert_eq!(content_words(&text, Language::English), whole);
+    }
+
     #[test]
     fn the_parts_sum_to_the_score_and_the_best_comes_first(
         scores in proptest::collection::vec((0.0..9.0_f64, -1.0..1.0_f64, 0_usize..20, 0_u8..4), 1..20),
@@ -92,12 +110,17 @@ proptest::proptest! {
         }).collect();
         let candidates: Vec<Candidate> =
             scores.iter().enumerate().map(|(at, (bm25, cosine, ..))| candidate(at as u128, *bm25, *cosine)).collect();
-        let ranked = rank(Mode::Hybrid, &asked(&Words::of("what did ann say")), weight, &candidates, &turns);
-        proptest::prop_assert_eq!(ranked.len(), candidates.len());
+        let candidates = given(Mode::Hybrid, "what did ann say", &candidates, &turns);
+        let weighing = Weighing::of(Mode::Hybrid, weight, &candidates);
+        let ranked = rank(&weighing, candidates);
+        proptest::prop_assert_eq!(ranked.len(), scores.len());
         proptest::prop_assert!(ranked.is_sorted_by(|(_, a), (_, b)| a.total >= b.total));
-        for (_, score) in &ranked {
+        for (candidate, score) in &ranked {
             let sum: f64 = score.parts.iter().map(|(_, part)| part).sum();
             proptest::prop_assert_eq!(sum, score.total);
+            proptest::prop_assert!(score.total <= weighing.most(candidate, priors_most(true)));
+            let speaks = score.parts.iter().any(|(name, _)| *name == "actor");
+            proptest::prop_assert!(speaks || score.total <= weighing.most(candidate, priors_most(false)));
         }
     }
 }

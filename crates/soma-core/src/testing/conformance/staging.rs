@@ -276,7 +276,7 @@ async fn deletes_in_one_batch(store: &dyn MemoryStore) -> Check {
     hand.project(&batch).await?;
     let left = contents(&stored(&hand, memory_id(1)).await?);
     ensure_eq!(left, vec![(event_id(1), false), (event_id(2), false), (event_id(3), true)], "the stored events");
-    let memory = load(store, memory_id(1)).await?.and_then(|state| state.memory()).ok_or("the memory is gone")?;
+    let memory = load(store, memory_id(1)).await?.and_then(State::into_memory).ok_or("the memory is gone")?;
     ensure_eq!((memory.created_at, memory.version), (time(3), 3), "the memory that came back");
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
+use std::sync::atomic;
 
 use async_trait::async_trait;
 
@@ -28,7 +29,7 @@ impl Store {
 
 impl Tables {
     fn live(&self) -> impl Iterator<Item = Memory> {
-        self.memories.values().filter_map(|row| row.state.memory())
+        self.memories.values().filter_map(|row| row.state.clone().into_memory())
     }
 
     /// See [`crate::store::Staging::turns`].
@@ -90,6 +91,7 @@ pub async fn history<S: Reading + ?Sized>(store: &S, id: MemoryId) -> Result<Opt
 #[async_trait]
 impl Reading for Store {
     async fn states(&self, ids: &[MemoryId]) -> Result<Vec<State>> {
+        self.0.rows_read.fetch_add(ids.len(), atomic::Ordering::Relaxed);
         let tables = self.tables();
         Ok(ids.iter().filter_map(|id| tables.memories.get(id)).map(|row| row.state.clone()).collect())
     }
