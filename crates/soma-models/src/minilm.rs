@@ -1,12 +1,13 @@
 //! all-MiniLM-L6-v2 and its like: a BERT encoder on the CPU, mean pooling over the attention mask, norm 1.
 //!
-//! A folder holds `model.safetensors`, `tokenizer.json` and `config.json`. One batch is computed at a
-//! time, by the threads of the machine's cores, so that questions wait for one small batch at most and
-//! the stores keep some of the machine. Questions that wait together are computed together, which takes
-//! little longer than one of them. Vectors depend on the batch they are made in by rounding alone.
+//! A folder holds `model.safetensors`, `tokenizer.json` and `config.json`. Each batch is computed by one
+//! thread, and as many at once as there are processors ([`lanes`]); texts to be indexed leave one of several
+//! processors to questions. Questions that wait together are computed together, which takes less than one
+//! after the other. Vectors depend on the batch they are made in by rounding alone.
 
 mod encoder;
 mod gelu;
+mod lanes;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,10 +21,11 @@ use soma_core::embed::{Embedder, Identity};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
 use tokenizers::{Tokenizer, TruncationParams};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{files, text, unit};
 use encoder::Encoder;
+use lanes::Lanes;
 
 /// The weights of the model.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -45,7 +47,7 @@ const SHORT_BYTES: usize = 128;
 pub struct MiniLm {
     identity: Identity,
     model: Arc<Model>,
-    turns: Arc<Semaphore>,
+    lanes: Arc<Lanes>,
     questions: Mutex<Vec<Question>>,
 }
 
@@ -115,32 +117,23 @@ impl MiniLm {
         let encoder = weights.and_then(|weights| Encoder::load(&weights, &config));
         let encoder = encoder.map_err(|error| files::unusable(&path, error))?;
         let model = Arc::new(Model { identity: identity.clone(), encoder, tokenizer });
-        Ok(Self { identity, model, turns: Arc::new(Semaphore::new(1)), questions: Mutex::default() })
+        Ok(Self { identity, model, lanes: Arc::new(Lanes::new()?), questions: Mutex::default() })
     }
 
-    /// The vectors of a few texts, one batch at a time.
+    /// The vectors of one batch of texts to be indexed.
     async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>> {
-        let turn = self.turn().await?;
-        let model = Arc::clone(&self.model);
-        let computed = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            model.vectors(&texts)
-        });
+        let turn = self.lanes.document_turn().await.map_err(|error| self.model.defect("is closed").because(error))?;
+        let (model, lanes) = (Arc::clone(&self.model), Arc::clone(&self.lanes));
+        let computed = tokio::task::spawn_blocking(move || lanes.compute(turn, || model.vectors(&texts)));
         computed.await.map_err(|error| self.model.defect("met a defect").because(error))?
-    }
-
-    /// Waits until nothing else is computed.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await;
-        turn.map_err(|error| self.model.defect("is closed").because(error))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Question>> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the question that waits longest, and those of like length: what pads short ones costs as much
-    /// as words.
+    /// Takes the question that waits longest, and of those of like length a share for each lane: what pads
+    /// short ones costs as much as words.
     fn next(&self) -> Vec<Question> {
         let mut waiting = self.waiting();
         // Nobody waits for what a caller that went away has asked.
@@ -148,7 +141,8 @@ impl MiniLm {
         let size = |question: &Question| question.text.len().max(SHORT_BYTES);
         let Some(first) = waiting.first().map(size) else { return Vec::new() };
         let alike = |question: &mut Question| (first / 2..=first * 2).contains(&size(question));
-        waiting.extract_if(.., alike).take(BATCH).collect()
+        let share = waiting.len().div_ceil(self.lanes.count()).min(BATCH);
+        waiting.extract_if(.., alike).take(share).collect()
     }
 }
 
@@ -227,12 +221,11 @@ impl Embedder for MiniLm {
         // Texts of like length together: what pads the short ones costs as much as words.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| texts[*at].len());
+        let batches = order.chunks(BATCH).map(|batch| self.embed(batch.iter().map(|at| texts[*at].clone()).collect()));
+        let made = futures::future::try_join_all(batches).await?;
         let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in order.chunks(BATCH) {
-            let made = self.embed(batch.iter().map(|at| texts[*at].clone()).collect()).await?;
-            for (at, vector) in batch.iter().zip(made) {
-                vectors[*at] = vector;
-            }
+        for (at, vector) in order.into_iter().zip(made.into_iter().flatten()) {
+            vectors[at] = vector;
         }
         Ok(vectors)
     }
@@ -246,18 +239,15 @@ impl Embedder for MiniLm {
             let turn = tokio::select! {
                 biased;
                 made = &mut answered => return made.map_err(lost)?,
-                turn = self.turn() => turn?,
+                turn = self.lanes.turn() => turn.map_err(|error| self.model.defect("is closed").because(error))?,
             };
             let questions = self.next();
             if questions.is_empty() {
                 // Somebody has just computed this one.
                 return answered.await.map_err(lost)?;
             }
-            let model = Arc::clone(&self.model);
-            drop(tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                model.answer(questions);
-            }));
+            let (model, lanes) = (Arc::clone(&self.model), Arc::clone(&self.lanes));
+            drop(tokio::task::spawn_blocking(move || lanes.compute(turn, || model.answer(questions))));
         }
     }
 }
