@@ -33,7 +33,7 @@ use crate::{json, limits};
 /// Names what memories are found by, for whoever compares figures: words with those of up to three turns
 /// on each side ([`crate::context`]), and a sum with priors ([`rank`]). A change of either that changes
 /// figures changes it.
-pub const RECIPE: &str = "context-4";
+pub const RECIPE: &str = "context-5";
 
 /// Which lists take part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

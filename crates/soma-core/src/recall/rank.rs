@@ -20,7 +20,8 @@ use crate::turn::Turn;
 const ACTOR: f64 = 0.2;
 /// Far more than what adding the same summands in another order may change.
 const ROUNDING: f64 = 1e-9;
-/// Added when the turn ends with a question mark: a question seldom answers one.
+/// Added when the turn ends with a question mark: a question seldom answers one. Of a turn of more than
+/// [`CONTENT_WORDS_MAX`] content words, so much less as it is longer.
 const ASKS: f64 = -0.2;
 /// Content words that make a text long enough to say something.
 const CONTENT_WORDS_MAX: usize = 12;
@@ -172,7 +173,9 @@ pub fn priors(question: &Asked<'_>, turn: &Turn) -> Vec<(&'static str, f64)> {
             parts.push(("actor", ACTOR));
         }
         if turn.asks() {
-            parts.push(("asks", ASKS));
+            // A long turn that ends with a question has mostly said something before.
+            let words = Words::of(&turn.text).content(question.language).count().max(CONTENT_WORDS_MAX);
+            parts.push(("asks", ASKS * CONTENT_WORDS_MAX as f64 / words as f64));
         }
     }
     parts.push(("length", LENGTH[content_words(&turn.text, question.language)]));

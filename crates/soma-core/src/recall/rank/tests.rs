@@ -64,6 +64,16 @@ fn a_question_stands_behind_statements_of_a_thread() {
 }
 
 #[test]
+fn a_question_mark_counts_less_the_longer_the_turn() {
+    let asks = |words: usize| {
+        let turn = Turn::of(&json!({"text": "boat ".repeat(words) + "?", "thread": 1}));
+        let parts = priors(&asked(&Words::of("x")), &turn);
+        parts.into_iter().find(|(name, _)| *name == "asks").map(|(_, part)| part)
+    };
+    assert_eq!([asks(1), asks(12), asks(24), asks(240)], [Some(-0.2), Some(-0.2), Some(-0.1), Some(-0.01)]);
+}
+
+#[test]
 fn outside_a_thread_neither_actor_nor_question_mark_count() {
     let turns = ["which red boat?", "that red boat."].map(|text| Turn::of(&json!({"text": text, "actor": "Ann"})));
     let candidates = [candidate(1, 1.0, 0.0), candidate(2, 0.9, 0.0)];
