@@ -2,7 +2,7 @@
 //!
 //! Hybrid scores are sums, not fused ranks: a sum keeps the margin by which the best candidate
 //! leads. The constants were found on LoCoMo (five development conversations, turn level), where the
-//! priors together bring 3.7 points of R@10; on BEAM they cost 2 (docs/recall.md has each). The
+//! priors together bring 3.7 points of R@10 (docs/recall.md has each, and what they do on BEAM). The
 //! lexical and the dense list alone keep the index's own scores, for those who want to see or fuse
 //! them.
 //!

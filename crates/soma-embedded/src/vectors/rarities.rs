@@ -1,6 +1,6 @@
 //! How rare terms are, remembered while the index stays as it is.
 //!
-//! The library tells it only as a factor of a score, so each term takes a search ([`search::rarity`]). Questions
+//! The library tells it only as a factor of a score, so each term takes a search ([`search::rarities`]). Questions
 //! share their words, and most of them meet an index that nobody has changed since the last one.
 
 use std::collections::HashMap;
