@@ -29,7 +29,7 @@ const LATENT: usize = 48;
 const CLUSTERS: usize = 500;
 const BATCH: usize = 1_000;
 const QUESTIONS: usize = 200;
-/// As many candidates as recall takes.
+/// Hits of one search.
 const CANDIDATES: usize = 100;
 /// How many ask at once.
 const TOGETHER: [usize; 2] = [1, 8];

@@ -20,7 +20,7 @@ use serde_json::Value;
 use soma_core::embed::{Embedder, Identity};
 use soma_core::error::Code;
 use soma_core::{Error, Result};
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{Encoding, Tokenizer, TruncationParams};
 use tokio::sync::oneshot;
 
 use crate::{files, text, unit};
@@ -40,6 +40,11 @@ const TOKENS_MAX: usize = 256;
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Texts computed at once.
 const BATCH: usize = 16;
+/// Bytes of texts computed at once, each padded to the longest of them: some 2,000 tokens, for which the model
+/// takes some 150 MB.
+const BATCH_BYTES: usize = 8 * 1024;
+/// Bytes of a text that are mostly as many tokens as are read of it.
+const READ_BYTES: usize = 4 * TOKENS_MAX;
 /// Bytes of a question that is not worth telling from a shorter one.
 const SHORT_BYTES: usize = 128;
 
@@ -95,7 +100,7 @@ fn config(folder: &Path) -> Result<Config> {
 }
 
 impl MiniLm {
-    /// Loads the model of a folder; takes a moment and about 100 MB.
+    /// Loads the model of a folder; takes a moment and about 100 MB, and as much again for each batch in hand.
     ///
     /// # Errors
     /// `bad_config`, naming the file.
@@ -141,9 +146,14 @@ impl MiniLm {
         let size = |question: &Question| question.text.len().max(SHORT_BYTES);
         let Some(first) = waiting.first().map(size) else { return Vec::new() };
         let alike = |question: &mut Question| (first / 2..=first * 2).contains(&size(question));
-        let share = waiting.len().div_ceil(self.lanes.count()).min(BATCH);
+        let share = waiting.len().div_ceil(self.lanes.count()).min(at_once(first));
         waiting.extract_if(.., alike).take(share).collect()
     }
+}
+
+/// How many texts of at most so many bytes are computed at once.
+fn at_once(bytes: usize) -> usize {
+    (BATCH_BYTES / bytes.clamp(1, READ_BYTES)).clamp(1, BATCH)
 }
 
 type Computed = Result<Vec<Vec<f32>>, Box<dyn std::error::Error + Send + Sync>>;
@@ -197,8 +207,15 @@ impl Model {
         let padded = mask.contains(&0.0);
         let mask = Tensor::from_vec(mask, shape, &Device::Cpu)?;
         let padding = if padded { Some(encoder::padding(&mask)?) } else { None };
-        let hidden = self.encoder.forward(&ids, texts.len(), padding.as_ref())?;
-        Ok(hidden.broadcast_mul(&mask.unsqueeze(2)?)?.sum(1)?.to_vec2()?)
+        let hidden: Vec<Vec<Vec<f32>>> = self.encoder.forward(&ids, texts.len(), padding.as_ref())?.to_vec3()?;
+        let sum = |(rows, tokens): (Vec<Vec<f32>>, &Encoding)| {
+            let mut sum = vec![0.0; DIMS];
+            for row in rows.iter().take(tokens.get_ids().len()) {
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+            sum
+        };
+        Ok(hidden.into_iter().zip(&encoded).map(sum).collect())
     }
 }
 
@@ -221,8 +238,14 @@ impl Embedder for MiniLm {
         // Texts of like length together: what pads the short ones costs as much as words.
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|at| texts[*at].len());
-        let batches = order.chunks(BATCH).map(|batch| self.embed(batch.iter().map(|at| texts[*at].clone()).collect()));
-        let made = futures::future::try_join_all(batches).await?;
+        let mut batches: Vec<Vec<String>> = Vec::new();
+        for text in order.iter().map(|at| &texts[*at]) {
+            match batches.last_mut().filter(|batch| batch.len() < at_once(text.len())) {
+                Some(batch) => batch.push(text.clone()),
+                None => batches.push(vec![text.clone()]),
+            }
+        }
+        let made = futures::future::try_join_all(batches.into_iter().map(|batch| self.embed(batch))).await?;
         let mut vectors = vec![Vec::new(); texts.len()];
         for (at, vector) in order.into_iter().zip(made.into_iter().flatten()) {
             vectors[at] = vector;

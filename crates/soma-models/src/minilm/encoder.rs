@@ -82,7 +82,7 @@ impl Encoder {
         let ids = Tensor::new(ids, &Device::Cpu)?;
         let positions = self.positions.narrow(0, 0, tokens)?;
         let words = self.words.index_select(&ids, 0)?.reshape((texts, tokens, ()))?;
-        let words = words.broadcast_add(&positions)?.flatten(0, 1)?;
+        let words = added(&words, &positions)?.flatten(0, 1)?;
         let mut hidden = self.norm.forward(&words)?;
         for layer in &self.layers {
             hidden = layer.forward(&hidden, (texts, tokens, self.heads), padding)?;
@@ -116,16 +116,16 @@ impl Layer {
         let (query, key, value) = (part(0)?, part(1)?, part(2)?);
         let mut thought = query.matmul(&key.t()?)?;
         if let Some(padding) = padding {
-            thought = thought.broadcast_add(padding)?;
+            thought = thought.apply_op2_no_bwd(padding, &Pad)?;
         }
         let seen = softmax_last_dim(&thought)?.matmul(&value)?.transpose(1, 2)?.reshape(hidden.dims())?;
-        let attended = self.attended_norm.forward(&(self.attended.forward(&seen)? + hidden)?)?;
+        let attended = self.attended_norm.forward(&added(&self.attended.forward(&seen)?, hidden)?)?;
         let wide = match self.act {
             HiddenAct::Gelu => self.widen.forward_gelu(&attended)?,
             HiddenAct::GeluApproximate => self.widen.forward(&attended)?.gelu()?,
             HiddenAct::Relu => self.widen.forward(&attended)?.relu()?,
         };
-        self.norm.forward(&(self.narrow.forward(&wide)? + &attended)?)
+        self.norm.forward(&added(&self.narrow.forward(&wide)?, &attended)?)
     }
 }
 
@@ -146,12 +146,65 @@ impl Linear {
     }
 
     fn forward(&self, input: &Tensor) -> Result<Tensor> {
-        input.matmul(&self.weight)?.broadcast_add(&self.bias)
+        added(&input.matmul(&self.weight)?, &self.bias)
     }
 
     fn forward_gelu(&self, input: &Tensor) -> Result<Tensor> {
         input.matmul(&self.weight)?.apply_op2_no_bwd(&self.bias, &BiasGelu)
     }
+}
+
+/// Numbers, and others added to them again and again: a bias to each row, positions to each text, or as many.
+///
+/// The library's own sums of more than 65,536 numbers wait for threads that all computations share.
+fn added(numbers: &Tensor, others: &Tensor) -> Result<Tensor> {
+    numbers.apply_op2_no_bwd(&others.contiguous()?, &Add)
+}
+
+/// See [`added`].
+struct Add;
+
+impl CustomOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(&self, to: &CpuStorage, at: &Layout, add: &CpuStorage, of: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (mut out, add) = (numbers(to, at)?.to_vec(), numbers(add, of)?);
+        for block in out.chunks_exact_mut(add.len()) {
+            block.iter_mut().zip(add).for_each(|(x, add)| *x += add);
+        }
+        Ok((CpuStorage::F32(out), at.shape().clone()))
+    }
+}
+
+/// What pads each text, added to every row of its thoughts.
+struct Pad;
+
+impl CustomOp2 for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn cpu_fwd(&self, to: &CpuStorage, at: &Layout, pads: &CpuStorage, of: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (texts, heads, rows, tokens) = at.shape().dims4()?;
+        let (mut out, pads) = (numbers(to, at)?.to_vec(), numbers(pads, of)?);
+        if pads.len() != texts * tokens {
+            bail!("{} numbers pad {texts} texts of {tokens} tokens", pads.len())
+        }
+        for (text, pads) in out.chunks_exact_mut(heads * rows * tokens).zip(pads.chunks_exact(tokens)) {
+            for row in text.chunks_exact_mut(tokens) {
+                row.iter_mut().zip(pads).for_each(|(x, pad)| *x += pad);
+            }
+        }
+        Ok((CpuStorage::F32(out), at.shape().clone()))
+    }
+}
+
+/// The numbers of a tensor without gaps.
+fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((from, to)) = layout.contiguous_offsets() else { bail!("numbers with gaps between them") };
+    Ok(&storage.as_slice::<f32>()?[from..to])
 }
 
 /// The bias of each column, then the Gaussian error linear unit.
@@ -163,11 +216,7 @@ impl CustomOp2 for BiasGelu {
     }
 
     fn cpu_fwd(&self, rows: &CpuStorage, at: &Layout, bias: &CpuStorage, of: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (Some((from, to)), Some((first, last))) = (at.contiguous_offsets(), of.contiguous_offsets()) else {
-            bail!("bias-gelu takes rows without gaps")
-        };
-        let bias = &bias.as_slice::<f32>()?[first..last];
-        let mut out = rows.as_slice::<f32>()?[from..to].to_vec();
+        let (mut out, bias) = (numbers(rows, at)?.to_vec(), numbers(bias, of)?);
         for row in out.chunks_exact_mut(bias.len()) {
             row.iter_mut().zip(bias).for_each(|(x, bias)| *x = gelu(*x + bias));
         }

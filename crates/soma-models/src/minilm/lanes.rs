@@ -2,7 +2,7 @@
 //!
 //! A batch of short texts makes narrow matrices. Shared out over the processors they take no less time than on
 //! one, and twice the processor, because threads spend it on waiting for each other. So each batch is computed
-//! by one thread, and as many batches at once as there are processors.
+//! by one thread, and as many batches at once as there are processors, up to eight.
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,10 @@ use soma_core::error::Code;
 use soma_core::{Error, Result};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-/// As many threads as processors, or one.
+/// The most threads: each takes memory for the batch that it computes.
+const LANES_MAX: usize = 8;
+
+/// As many threads as processors, up to [`LANES_MAX`].
 pub(super) struct Lanes {
     count: usize,
     idle: Mutex<Vec<ThreadPool>>,
@@ -31,7 +34,7 @@ impl Lanes {
     /// # Errors
     /// `unavailable` when no thread can be started.
     pub(super) fn new() -> Result<Self> {
-        let count = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let count = std::thread::available_parallelism().map_or(1, NonZero::get).min(LANES_MAX);
         // Whatever shares its work out in a pool of one thread does it there, one part after the other.
         let lane = |n| ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("minilm-{n}")).build();
         let idle = (0..count)
