@@ -175,7 +175,7 @@ pub fn priors(question: &Asked<'_>, turn: &Turn) -> Vec<(&'static str, f64)> {
         if turn.asks() {
             // A long turn that ends with a question has mostly said something before.
             let words = Words::of(&turn.text).content(question.language).count().max(CONTENT_WORDS_MAX);
-            parts.push(("asks", ASKS * CONTENT_WORDS_MAX as f64 / words as f64));
+            parts.push(("asks", ASKS * (CONTENT_WORDS_MAX as f64 / words as f64)));
         }
     }
     parts.push(("length", LENGTH[content_words(&turn.text, question.language)]));

@@ -70,7 +70,7 @@ fn a_question_mark_counts_less_the_longer_the_turn() {
         let parts = priors(&asked(&Words::of("x")), &turn);
         parts.into_iter().find(|(name, _)| *name == "asks").map(|(_, part)| part)
     };
-    assert_eq!([asks(1), asks(12), asks(24), asks(240)], [Some(-0.2), Some(-0.2), Some(-0.1), Some(-0.01)]);
+    assert_eq!([asks(1), asks(12), asks(24), asks(48)], [Some(-0.2), Some(-0.2), Some(-0.1), Some(-0.05)]);
 }
 
 #[test]
