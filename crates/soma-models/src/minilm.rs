@@ -41,7 +41,7 @@ const TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Texts computed at once.
 const BATCH: usize = 16;
 /// Bytes of texts computed at once, each padded to the longest of them: some 2,000 tokens, for which the model
-/// takes some 150 MB.
+/// takes some 100 MB.
 const BATCH_BYTES: usize = 8 * 1024;
 /// Bytes of a text that are mostly as many tokens as are read of it.
 const READ_BYTES: usize = 4 * TOKENS_MAX;

@@ -3,7 +3,8 @@
 //! The lists yield many more candidates than hits are wanted, and reading a record costs more than finding
 //! its point. What a record can add to a score is bounded ([`rank::priors_most`], [`super::Boost`]), so the most
 //! promising records are read first, until no other candidate can come before the last that is wanted: the
-//! threshold algorithm (Fagin, Lotem and Naor 2003). The answer is the one that reading all of them gives.
+//! threshold algorithm (Fagin, Lotem and Naor 2003). The answer is the one that reading all of them gives, but
+//! for the first turn of somebody whom the question names, stored after those who speak were looked up.
 
 use std::collections::{BTreeMap, HashMap};
 

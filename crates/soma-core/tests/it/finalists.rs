@@ -2,45 +2,19 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use soma_core::embed::hash::HashEmbedder;
-use soma_core::embed::{Embedder, Identity};
 use soma_core::engine::Context;
-use soma_core::error::Result;
 use soma_core::event::build::Draft;
 use soma_core::filter::Filter;
 use soma_core::index::{Op, VectorIndex as _};
 use soma_core::recall::{Boost, Mode, Request};
+use soma_core::testing::Mixing;
 
 use crate::world::{DIMS, World, draft, number, question, target};
 
-/// Vectors that count beside words, as those of a model do.
-struct Weighed(HashEmbedder);
-
-#[async_trait]
-impl Embedder for Weighed {
-    fn identity(&self) -> &Identity {
-        self.0.identity()
-    }
-
-    fn hybrid_weight(&self) -> f64 {
-        0.8
-    }
-
-    async fn documents(&self, payloads: &[&Value]) -> Result<Vec<Vec<f32>>> {
-        self.0.documents(payloads).await
-    }
-
-    async fn query(&self, text: &str) -> Result<Vec<f32>> {
-        self.0.query(text).await
-    }
-}
-
 fn world(weighed: bool) -> World {
-    let hash = HashEmbedder::new(DIMS).expect("enough dimensions");
-    World::with(if weighed { Arc::new(Weighed(hash)) } else { Arc::new(hash) }, 1)
+    if weighed { World::with(Arc::new(Mixing::new(DIMS).expect("enough dimensions")), 1) } else { World::new() }
 }
 
 const WORDS: [&str; 8] = ["boat", "red", "harbour", "storm", "Ann", "Ben", "sailed", "rope"];

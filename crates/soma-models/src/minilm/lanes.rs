@@ -37,10 +37,10 @@ impl Lanes {
         let count = std::thread::available_parallelism().map_or(1, NonZero::get).min(LANES_MAX);
         // Whatever shares its work out in a pool of one thread does it there, one part after the other.
         let lane = |n| ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("minilm-{n}")).build();
-        let idle = (0..count)
-            .map(lane)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Error::new(Code::Unavailable, "no thread can be started for the model").because(error))?;
+        let idle = (0..count).map(lane).collect::<Result<Vec<_>, _>>().map_err(|error| {
+            let error = Error::new(Code::Unavailable, "no thread can be started for the model").because(error);
+            error.remedy("let this process start more threads (ulimit -u, or pids.max of its container)")
+        })?;
         let documents = Arc::new(Semaphore::new(count.saturating_sub(1).max(1)));
         Ok(Self { count, idle: Mutex::new(idle), free: Arc::new(Semaphore::new(count)), documents })
     }

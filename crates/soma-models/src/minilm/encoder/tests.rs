@@ -94,3 +94,21 @@ fn weights_are_found_under_the_name_of_their_model() {
     let error = Encoder::load(&other, &config).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("word_embeddings"), "{error}");
 }
+
+/// Where the library's pool for long sums would start its threads, on machines of several processors.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_batch_starts_no_threads_that_batches_share() {
+    let config = config(HiddenAct::Gelu);
+    let encoder = Encoder::load(&weights(&config, ""), &config).expect("it loads");
+    let (texts, tokens) = (400, 16);
+    let ids: Vec<u32> = (0..texts * tokens).map(|n| n as u32 % 50).collect();
+    let mask: Vec<f32> = (0..texts * tokens).map(|n| if n % tokens < 9 { 1.0 } else { 0.0 }).collect();
+    let padding = padding(&Tensor::from_vec(mask, (texts, tokens), &Device::Cpu).expect("a tensor")).expect("a tensor");
+    let made = encoder.forward(&ids, texts, Some(&padding)).expect("it computes");
+    assert!(made.elem_count() > 2 * 65_536, "enough for the library to share it out");
+    let threads = std::fs::read_dir("/proc/self/task").expect("Linux tells the threads");
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    let shared: Vec<String> = names.filter(|name| name.starts_with("candle-bp")).collect();
+    assert!(shared.is_empty(), "{shared:?}");
+}
