@@ -130,6 +130,10 @@ pub trait EventLog: Send + Sync {
     /// `unavailable`, `corrupt`.
     async fn read(&self, partition: Partition, from: Offset, limit: ReadLimit) -> Result<Vec<Record>>;
 
+    /// Forgets what was read of the partition ahead of its readers: something read does not fit, and before
+    /// anybody concludes anything from it, the log itself is to be asked again.
+    fn forget_ahead(&self, _partition: Partition) {}
+
     /// The retained offsets of every partition.
     ///
     /// # Errors

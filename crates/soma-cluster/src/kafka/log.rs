@@ -93,6 +93,10 @@ impl EventLog for Log {
         self.reader.read(partition, from, limit).await
     }
 
+    fn forget_ahead(&self, partition: Partition) {
+        self.reader.forget(partition);
+    }
+
     async fn bounds(&self) -> Result<Vec<Bounds>> {
         let told = self.reader.told();
         let ends = match self.producer.all_ends(&self.topic).await {

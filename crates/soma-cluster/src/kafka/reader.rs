@@ -134,6 +134,16 @@ impl Reader {
         self.known.written(partition, end);
     }
 
+    /// Gives up what was fetched of a partition: whoever reads it next fetches anew.
+    pub(super) fn forget(&self, partition: Partition) {
+        for fetcher in self.fetchers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(lane) = fetcher.lock().lanes.remove(&partition) {
+                lane.arrived.notify_waiters();
+            }
+            fetcher.wake();
+        }
+    }
+
     /// Where readers were told that the partitions end. To be asked before the broker is: answers to several
     /// questions at once may come in any order.
     pub(super) fn told(&self) -> Told {

@@ -39,6 +39,10 @@ impl EventLog for FramedLog {
         self.log.read(partition, from, limit).await
     }
 
+    fn forget_ahead(&self, partition: Partition) {
+        self.log.forget_ahead(partition);
+    }
+
     async fn bounds(&self) -> Result<Vec<Bounds>> {
         self.log.bounds().await
     }

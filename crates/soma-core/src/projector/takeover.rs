@@ -95,21 +95,38 @@ async fn check(projector: &Projector, next: Offset, last: Option<LastEvent>, bou
         return Err(replaced(log, bounds, &format!("offsets {next} to {first} are gone before they were projected")));
     }
     let Some(last) = last.filter(|last| last.offset >= bounds.first) else { return Ok(()) };
-    let one = ReadLimit { records: 1, bytes: 1 };
-    let found = projector.log.read(bounds.partition, last.offset, one).await?;
-    match found.first() {
-        Some(record) if record.place.offset == last.offset && codec::identity(record) == last.event_id => Ok(()),
-        Some(record) if record.place.offset == last.offset => Err(unwitnessed(log, bounds, &last)),
-        Some(_) | None => {
-            // Retention may have dropped the record since the bounds were read.
-            let bounds = self::bounds(projector, bounds.partition).await?;
-            if last.offset < bounds.first { Ok(()) } else { Err(unwitnessed(log, bounds, &last)) }
-        }
+    let partition = bounds.partition;
+    let Some(instead) = differs(projector, partition, last).await? else { return Ok(()) };
+    // Retention may have dropped the record since the bounds were read.
+    let bounds = self::bounds(projector, partition).await?;
+    if last.offset < bounds.first {
+        return Ok(());
     }
+    tracing::warn!(
+        log.partition = partition,
+        log.offset = last.offset,
+        "the event before the position was not found in the log ({instead}), which is now asked anew"
+    );
+    projector.log.forget_ahead(partition);
+    let Some(instead) = differs(projector, partition, last).await? else { return Ok(()) };
+    let LastEvent { offset, event_id } = last;
+    Err(replaced(log, bounds, &format!("offset {offset} no longer holds event {event_id}, but {instead}")))
 }
 
-fn unwitnessed(log: &LogId, bounds: Bounds, last: &LastEvent) -> Error {
-    replaced(log, bounds, &format!("offset {} no longer holds event {}", last.offset, last.event_id))
+/// What lies in the log where the event before the position was, when that is not there.
+async fn differs(projector: &Projector, partition: Partition, last: LastEvent) -> Result<Option<String>> {
+    let one = ReadLimit { records: 1, bytes: 1 };
+    let found = projector.log.read(partition, last.offset, one).await?;
+    Ok(match found.first() {
+        None => Some("no record".to_owned()),
+        Some(record) if record.place.offset != last.offset => {
+            Some(format!("no record, and the next one lies at offset {}", record.place.offset))
+        }
+        Some(record) => {
+            let found = codec::identity(record);
+            (found != last.event_id).then(|| format!("event {found}"))
+        }
+    })
 }
 
 fn replaced(log: &LogId, bounds: Bounds, what: &str) -> Error {

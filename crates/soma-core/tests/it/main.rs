@@ -16,6 +16,7 @@ mod pulse;
 mod recall;
 mod redrive;
 mod scripts;
+mod takeover;
 mod threads;
 mod verify;
 mod world;

@@ -31,6 +31,10 @@ impl EventLog for Log {
         self.faults.around("log.read", self.inner.read(partition, from, limit)).await
     }
 
+    fn forget_ahead(&self, partition: Partition) {
+        self.inner.forget_ahead(partition);
+    }
+
     async fn bounds(&self) -> Result<Vec<Bounds>> {
         self.faults.around("log.bounds", self.inner.bounds()).await
     }

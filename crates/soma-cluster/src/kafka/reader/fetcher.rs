@@ -158,8 +158,15 @@ struct Run {
     parts: Parts,
     state: Arc<Mutex<State>>,
     wake: Arc<Wake>,
-    /// What is assigned, and for which epoch of its lane.
-    assigned: BTreeMap<Partition, u64>,
+    /// What is assigned, and for which lane.
+    assigned: BTreeMap<Partition, Fetch>,
+}
+
+/// For which epoch of its lane, and for which fetch of it, a partition is assigned.
+#[derive(Clone, Copy)]
+struct Fetch {
+    epoch: u64,
+    fetch: u64,
 }
 
 enum Arrived {
@@ -197,7 +204,7 @@ impl Run {
     }
 
     /// What has to change: `Some(offset)` assigns there, `None` unassigns.
-    fn orders(&self, state: &mut State) -> Vec<(Partition, Option<(Offset, u64)>)> {
+    fn orders(&self, state: &mut State) -> Vec<(Partition, Option<(Offset, Fetch)>)> {
         let now = self.parts.clock.elapsed();
         state.lanes.retain(|_, lane| lane.readers > 0 || now.saturating_sub(lane.used) < IDLE);
         let mut orders = Vec::new();
@@ -205,7 +212,8 @@ impl Run {
             match lane.fetching {
                 Fetching::Wanted => {
                     lane.fetching = Fetching::Yes;
-                    orders.push((*partition, Some((lane.position(), lane.epoch))));
+                    let fetch = Fetch { epoch: lane.epoch, fetch: lane.fetches };
+                    orders.push((*partition, Some((lane.position(), fetch))));
                 }
                 Fetching::Full if self.assigned.contains_key(partition) => orders.push((*partition, None)),
                 Fetching::Full | Fetching::Yes => {}
@@ -216,17 +224,17 @@ impl Run {
         orders
     }
 
-    fn carry_out(&mut self, (partition, to): (Partition, Option<(Offset, u64)>)) {
+    fn carry_out(&mut self, (partition, to): (Partition, Option<(Offset, Fetch)>)) {
         if self.assigned.remove(&partition).is_some()
             && let Err(error) =
                 one(&self.parts.topic, partition, 0).and_then(|l| self.consumer.incremental_unassign(&l))
         {
             tracing::warn!(log.partition = partition, "cannot stop reading a partition: {error}");
         }
-        let Some((at, epoch)) = to else { return };
+        let Some((at, fetch)) = to else { return };
         match one(&self.parts.topic, partition, at).and_then(|list| self.consumer.incremental_assign(&list)) {
             Ok(()) => {
-                self.assigned.insert(partition, epoch);
+                self.assigned.insert(partition, fetch);
             }
             Err(error) => {
                 let doing = format!("read topic {} partition {partition}", self.parts.topic);
@@ -269,15 +277,15 @@ impl Run {
                 Arrived::Record(record) => {
                     state.failure = None;
                     let partition = record.place.partition;
-                    if let Some(lane) = self.lane(&mut state, partition) {
+                    if let Some((lane, _)) = self.lane(&mut state, partition) {
                         lane.push(record);
                         lane.arrived.notify_waiters();
                     }
                 }
                 Arrived::Ended(partition) => {
                     state.failure = None;
-                    if let Some(lane) = self.lane(&mut state, partition) {
-                        lane.ended();
+                    if let Some((lane, fetch)) = self.lane(&mut state, partition) {
+                        lane.ended(fetch);
                         lane.arrived.notify_waiters();
                     }
                 }
@@ -286,10 +294,12 @@ impl Run {
         }
     }
 
-    /// The lane that what arrives now is meant for: not one that was put elsewhere meanwhile.
-    fn lane<'a>(&self, state: &'a mut State, partition: Partition) -> Option<&'a mut Lane> {
-        let epoch = self.assigned.get(&partition)?;
-        state.lanes.get_mut(&partition).filter(|lane| lane.epoch == *epoch)
+    /// The lane that what arrives now is meant for, and in which of its fetches: not a lane that was put
+    /// elsewhere meanwhile.
+    fn lane<'a>(&self, state: &'a mut State, partition: Partition) -> Option<(&'a mut Lane, u64)> {
+        let assigned = self.assigned.get(&partition)?;
+        let lane = state.lanes.get_mut(&partition).filter(|lane| lane.epoch == assigned.epoch)?;
+        Some((lane, assigned.fetch))
     }
 
     fn failed(&self, state: &mut State, error: &KafkaError) {

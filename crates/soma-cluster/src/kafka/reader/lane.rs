@@ -36,6 +36,8 @@ pub(super) struct Lane {
     bytes: usize,
     bytes_max: usize,
     pub(super) fetching: Fetching,
+    /// How often it was to be fetched from its position: reports of what was fetched before mean nothing.
+    pub(super) fetches: u64,
     /// The client has reported the end of the partition since a record last came.
     reported: bool,
     /// An end that was asked for before what is fetched now was fetched: the next report settles that no
@@ -74,6 +76,7 @@ impl Lane {
             bytes: 0,
             bytes_max,
             fetching: Fetching::Wanted,
+            fetches: 0,
             reported: false,
             confirming: None,
             doubted: false,
@@ -109,9 +112,11 @@ impl Lane {
         }
     }
 
-    /// The client reports the end of the partition. Reports of what was fetched before the lane was last
-    /// put anywhere do not come through.
-    pub(super) fn ended(&mut self) {
+    /// The client reports the end of the partition, as it found it in this fetch.
+    pub(super) fn ended(&mut self, fetch: u64) {
+        if fetch != self.fetches {
+            return;
+        }
         self.doubted = false;
         self.reported = true;
         if let Some(confirmed) = self.confirming.take() {
@@ -124,7 +129,7 @@ impl Lane {
     pub(super) fn confirm(&mut self, end: Offset) {
         self.reported = false;
         self.confirming = Some(end);
-        self.fetching = Fetching::Wanted;
+        self.want();
     }
 
     /// Forgets what lies before `from`.
@@ -140,9 +145,14 @@ impl Lane {
         self.bytes -= record.size_bytes();
         if self.fetching == Fetching::Full && self.records.len() <= RECORDS_MAX / 2 && self.bytes <= self.bytes_max / 2
         {
-            self.fetching = Fetching::Wanted;
+            self.want();
         }
         Some(record)
+    }
+
+    fn want(&mut self) {
+        self.fetches += 1;
+        self.fetching = Fetching::Wanted;
     }
 
     /// Records from `from` on when they fill the limit, or reach `end`, or fill the lane.

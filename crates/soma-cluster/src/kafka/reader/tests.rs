@@ -63,12 +63,12 @@ fn gaps_are_stepped_over() {
 fn offsets_without_records_at_the_end_take_a_second_report() {
     let mut lane = lane(3, &[3]);
     assert_eq!(lane.take(3, ALL, 6), Taken::NotYet);
-    lane.ended();
+    lane.ended(lane.fetches);
     assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(4), "the report may be old");
     lane.confirm(6);
     assert_eq!((lane.take(3, ALL, 6), lane.fetching), (Taken::NotYet, Fetching::Wanted), "it is fetched once more");
     lane.fetching = Fetching::Yes;
-    lane.ended();
+    lane.ended(lane.fetches);
     assert_eq!(offsets(lane.take(3, ALL, 6)), Some(vec![3]));
     assert_eq!(lane.take(4, ALL, 6), Taken::End);
 }
@@ -76,8 +76,8 @@ fn offsets_without_records_at_the_end_take_a_second_report() {
 #[test]
 fn a_report_alone_moves_nothing() {
     let mut lane = lane(3, &[]);
-    lane.ended();
-    lane.ended();
+    lane.ended(lane.fetches);
+    lane.ended(lane.fetches);
     assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(3), "a transaction may be open there");
     lane.push(record(3));
     assert_eq!(lane.take(3, ALL, 6), Taken::NotYet);
@@ -86,12 +86,25 @@ fn a_report_alone_moves_nothing() {
 }
 
 #[test]
+fn a_report_from_before_the_second_look_confirms_nothing() {
+    let mut lane = lane(3, &[]);
+    let before = lane.fetches;
+    lane.ended(before);
+    lane.confirm(6);
+    // Already in hand when the lane was to be fetched once more.
+    lane.ended(before);
+    assert_eq!((lane.take(3, ALL, 6), lane.position()), (Taken::NotYet, 3), "records 3 to 5 may still come");
+    lane.ended(lane.fetches);
+    assert_eq!(lane.take(3, ALL, 6), Taken::End);
+}
+
+#[test]
 fn a_record_takes_back_what_was_to_be_confirmed() {
     let mut lane = lane(3, &[]);
-    lane.ended();
+    lane.ended(lane.fetches);
     lane.confirm(6);
     lane.push(record(4));
-    lane.ended();
+    lane.ended(lane.fetches);
     assert_eq!(lane.take(3, ALL, 6), Taken::Unsettled(5), "it was to be confirmed from before the record");
 }
 

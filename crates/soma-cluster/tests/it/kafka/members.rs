@@ -146,6 +146,10 @@ impl EventLog for Renamed {
         self.log.read(partition, from, limit).await
     }
 
+    fn forget_ahead(&self, partition: Partition) {
+        self.log.forget_ahead(partition);
+    }
+
     async fn bounds(&self) -> Result<Vec<soma_core::log::Bounds>> {
         self.log.bounds().await
     }
