@@ -95,6 +95,7 @@ pub(super) struct Told(BTreeMap<Partition, Offset>);
 struct Seat {
     fetcher: Arc<Fetcher>,
     partition: Partition,
+    from: Offset,
     epoch: u64,
     arrived: Arc<Notify>,
 }
@@ -105,7 +106,7 @@ enum Seen<T> {
     NotYet,
     /// The client reports the end at this position, where the log is known to go on.
     Unsettled(Offset),
-    /// The lane was put elsewhere.
+    /// The lane was put elsewhere, or somebody who reads here too has taken what is asked for.
     Lost,
     /// The client says that an offset is out of range, perhaps this one of the lane.
     Doubted(Offset),
@@ -276,7 +277,7 @@ impl Reader {
                 lane.readers += 1;
                 let (epoch, arrived) = (lane.epoch, Arc::clone(&lane.arrived));
                 drop(state);
-                return Some(Seat { fetcher, partition, epoch, arrived });
+                return Some(Seat { fetcher, partition, from, epoch, arrived });
             }
         }
         None
@@ -336,7 +337,7 @@ impl Reader {
         drop(state);
         fetcher.wake();
         let arrived = arrived.ok_or_else(dead)?;
-        Ok(Seat { fetcher, partition, epoch, arrived })
+        Ok(Seat { fetcher, partition, from, epoch, arrived })
     }
 
     /// A fetcher without a lane for the partition, else the one whose lane nobody has used for longest.
@@ -387,7 +388,8 @@ impl Seat {
         if state.dead() {
             return Seen::Dead;
         }
-        let Some(lane) = state.lanes.get_mut(&self.partition).filter(|lane| lane.epoch == self.epoch) else {
+        let here = |lane: &&mut lane::Lane| lane.epoch == self.epoch && lane.holds(self.from);
+        let Some(lane) = state.lanes.get_mut(&self.partition).filter(here) else {
             return Seen::Lost;
         };
         if lane.doubted {

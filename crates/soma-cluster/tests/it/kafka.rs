@@ -6,6 +6,7 @@ mod member;
 mod members;
 mod outside;
 mod pulses;
+mod readers;
 mod replaced;
 mod rights;
 mod security;

@@ -93,7 +93,12 @@ impl Lane {
 
     /// Whether a read from there continues what is here.
     pub(super) fn continues(&self, from: Offset, end: Offset) -> bool {
-        from >= self.start && (from <= self.position.saturating_add(SKIP_MAX) || self.position >= end)
+        self.holds(from) && (from <= self.position.saturating_add(SKIP_MAX) || self.position >= end)
+    }
+
+    /// Whether nothing from there on has been taken by somebody else who reads here.
+    pub(super) fn holds(&self, from: Offset) -> bool {
+        from >= self.start
     }
 
     /// A record that was fetched. What lies before the position is there already.

@@ -137,6 +137,15 @@ fn a_read_elsewhere_does_not_continue() {
 }
 
 #[test]
+fn what_another_reader_has_taken_or_passed_is_not_held_any_more() {
+    let mut lane = lane(10, &[10, 11, 12, 13]);
+    assert!(lane.holds(10));
+    assert_eq!(offsets(lane.take(12, ReadLimit { records: 1, ..ALL }, 14)), Some(vec![12]));
+    assert!(!lane.holds(10) && !lane.holds(12), "it would go on at 13");
+    assert!(lane.holds(13));
+}
+
+#[test]
 fn a_wait_looks_beyond_what_lies_before() {
     let mut lane = lane(0, &[0, 1]);
     assert!(lane.reaches(1));
