@@ -327,6 +327,7 @@ impl Worker {
                 return self.claim().await;
             }
             session.doubtful = false;
+            self.ahead = None;
         }
         let limit = ReadLimit { records: self.batch_records, bytes: self.projector.options.batch.bytes };
         let mut batch = match self.ahead.take().and_then(|ahead| ahead.batch(session.next, limit)) {

@@ -100,6 +100,9 @@ struct Seat {
     arrived: Arc<Notify>,
 }
 
+/// The epoch of no lane: they count from 1.
+const NOWHERE: u64 = 0;
+
 /// What a look at the lane found.
 enum Seen<T> {
     Ready(T),
@@ -185,7 +188,7 @@ impl Reader {
     /// # Errors
     /// `unavailable`; `log_replaced` when the offsets are gone.
     pub(super) async fn read(&self, partition: Partition, from: Offset, limit: ReadLimit) -> Result<Vec<Record>> {
-        let (mut seat, _turn) = match self.sit(partition, from) {
+        let (mut seat, mut turn) = match self.sit(partition, from) {
             Some(seat) => (seat, None),
             None => {
                 let turn = self.elsewhere.acquire().await.map_err(|_| dead())?;
@@ -194,26 +197,39 @@ impl Reader {
         };
         let end = self.known.get(partition).written;
         let read = async {
+            let mut settled = false;
             loop {
                 let arrived = seat.arrived.clone();
                 let mut notified = std::pin::pin!(arrived.notified());
                 notified.as_mut().enable();
-                let seen = seat.look(self.now(), |lane| match lane.take(from, limit, end) {
-                    Taken::Records(records) => Seen::Ready(records),
-                    Taken::End => Seen::Ready(Vec::new()),
-                    Taken::NotYet => Seen::NotYet,
-                    Taken::Unsettled(position) => Seen::Unsettled(position),
+                let seen = seat.look(self.now(), |lane| {
+                    if settled {
+                        return Seen::Ready(lane.take_some(from, limit));
+                    }
+                    match lane.take(from, limit, end) {
+                        Taken::Records(records) => Seen::Ready(records),
+                        Taken::End => Seen::Ready(Vec::new()),
+                        Taken::NotYet => Seen::NotYet,
+                        Taken::Unsettled(position) => Seen::Unsettled(position),
+                    }
                 });
                 match seen {
                     Seen::Ready(records) => return Ok(records),
                     Seen::NotYet => notified.await,
-                    Seen::Unsettled(position) => {
-                        if self.settle(&seat, position).await? {
-                            return Ok(seat.take_some(self.now(), from, limit));
+                    Seen::Unsettled(position) => settled = self.settle(&seat, position).await?,
+                    Seen::Lost => {
+                        seat.leave();
+                        settled = false;
+                        if turn.is_none() {
+                            turn = Some(self.elsewhere.acquire().await.map_err(|_| dead())?);
                         }
+                        seat = self.move_to(partition, from).await?;
                     }
-                    Seen::Lost => seat = self.move_to(partition, from).await?,
-                    Seen::Doubted(position) => seat = self.go_on(partition, from, position).await?,
+                    Seen::Doubted(position) => {
+                        seat.leave();
+                        settled = false;
+                        seat = self.go_on(partition, from, position).await?;
+                    }
                     Seen::Dead => return Err(dead()),
                 }
             }
@@ -250,7 +266,10 @@ impl Reader {
             match seat.look(self.now(), reached) {
                 Seen::Ready(()) => return Ok(()),
                 Seen::NotYet | Seen::Unsettled(_) => notified.await,
-                Seen::Lost => seat = self.move_to(partition, from).await?,
+                Seen::Lost => {
+                    seat.leave();
+                    seat = self.move_to(partition, from).await?;
+                }
                 Seen::Doubted(position) => seat = self.go_on(partition, from, position).await?,
                 Seen::Dead => return Err(dead()),
             }
@@ -291,7 +310,7 @@ impl Reader {
             return Ok(true);
         }
         seat.look(self.now(), |lane| {
-            if lane.position() == position {
+            if lane.reached() == position {
                 lane.confirm(ends.high);
             }
             Seen::Ready(())
@@ -368,7 +387,8 @@ impl Reader {
     /// Why nothing came. Whatever the client waits for, the next read puts the lane there anew.
     fn silent(&self, seat: &Seat) -> Error {
         let mut state = seat.fetcher.lock();
-        if let Some(lane) = state.lanes.get_mut(&seat.partition).filter(|lane| lane.epoch == seat.epoch) {
+        let here = |lane: &&mut lane::Lane| lane.epoch == seat.epoch && lane.holds(seat.from);
+        if let Some(lane) = state.lanes.get_mut(&seat.partition).filter(here) {
             lane.doubted = true;
             lane.arrived.notify_waiters();
         }
@@ -404,9 +424,7 @@ impl Seat {
         }
         seen
     }
-}
 
-impl Seat {
     /// What there is, complete or not.
     fn take_some(&self, now: Duration, from: Offset, limit: ReadLimit) -> Vec<Record> {
         match self.look(now, |lane| Seen::Ready(lane.take_some(from, limit))) {
@@ -414,14 +432,20 @@ impl Seat {
             Seen::NotYet | Seen::Unsettled(_) | Seen::Lost | Seen::Doubted(_) | Seen::Dead => Vec::new(),
         }
     }
-}
 
-impl Drop for Seat {
-    fn drop(&mut self) {
+    /// Gets up: whoever looks for a lane that nobody uses may have this one.
+    fn leave(&mut self) {
         let mut state = self.fetcher.lock();
         if let Some(lane) = state.lanes.get_mut(&self.partition).filter(|lane| lane.epoch == self.epoch) {
             lane.readers = lane.readers.saturating_sub(1);
         }
+        self.epoch = NOWHERE;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -95,13 +95,20 @@ async fn check(projector: &Projector, next: Offset, last: Option<LastEvent>, bou
         return Err(replaced(log, bounds, &format!("offsets {next} to {first} are gone before they were projected")));
     }
     let Some(last) = last.filter(|last| last.offset >= bounds.first) else { return Ok(()) };
+    match find(projector, last, bounds).await {
+        Err(error) if error.code == Code::LogReplaced => {
+            // Retention may have dropped the record since the bounds were read.
+            let now = self::bounds(projector, bounds.partition).await?;
+            if last.offset < now.first && now.first <= next { Ok(()) } else { Err(error) }
+        }
+        found => found,
+    }
+}
+
+/// Looks for the event before the position, once more apart from what was fetched when it is not there.
+async fn find(projector: &Projector, last: LastEvent, bounds: Bounds) -> Result<()> {
     let partition = bounds.partition;
     let Some(instead) = differs(projector, partition, last).await? else { return Ok(()) };
-    // Retention may have dropped the record since the bounds were read.
-    let bounds = self::bounds(projector, partition).await?;
-    if last.offset < bounds.first {
-        return Ok(());
-    }
     tracing::warn!(
         log.partition = partition,
         log.offset = last.offset,
@@ -110,7 +117,8 @@ async fn check(projector: &Projector, next: Offset, last: Option<LastEvent>, bou
     projector.log.forget_ahead(partition);
     let Some(instead) = differs(projector, partition, last).await? else { return Ok(()) };
     let LastEvent { offset, event_id } = last;
-    Err(replaced(log, bounds, &format!("offset {offset} no longer holds event {event_id}, but {instead}")))
+    let what = format!("offset {offset} no longer holds event {event_id}, but {instead}");
+    Err(replaced(projector.log.id(), bounds, &what))
 }
 
 /// What lies in the log where the event before the position was, when that is not there.
@@ -177,7 +185,8 @@ async fn rewrite_named(projector: &Projector, claimed: &Claimed) -> Result<(), F
         let limit = ReadLimit { records: REPAIR_CHUNK, bytes: projector.options.batch.bytes };
         let records = projector.log.read(claimed.claim.partition, at, limit).await;
         let records = records.map_err(Failure::of(Component::Log))?;
-        let Some(last) = records.last() else { break };
+        // The last of them is a record that was projected.
+        let Some(last) = records.last() else { return Err(cut_short(projector, claimed, at)) };
         at = last.place.offset + 1;
         let ids: BTreeSet<MemoryId> = records
             .iter()
@@ -188,6 +197,15 @@ async fn rewrite_named(projector: &Projector, claimed: &Claimed) -> Result<(), F
         rewrite(projector, &claimed.claim, ids).await?;
     }
     Ok(())
+}
+
+/// The log, or whoever read it, answered with nothing where records lie: the repair begins again.
+fn cut_short(projector: &Projector, claimed: &Claimed, at: Offset) -> Failure {
+    let Claimed { claim, next, .. } = claimed;
+    let what =
+        format!("reading {} partition {} ended at offset {at}, before {next}", projector.log.id(), claim.partition);
+    let error = Error::new(Code::Unavailable, what).remedy("wait: it is read again");
+    Failure { component: Component::Log, error }
 }
 
 /// The points of every memory that the store holds.

@@ -119,7 +119,7 @@ fn a_reader_that_lost_its_place_is_no_reason_to_halt() {
 
 #[test]
 fn a_log_that_holds_something_else_halts_and_the_error_says_what() {
-    let whats = ["no record", "no record, and the next one lies at offset 3", "event "];
+    let whats = ["no record;", "no record, and the next one lies at offset 3;", "event "];
     for (how, what) in [Misread::Nothing, Misread::Later(1), Misread::Other(1)].into_iter().zip(whats) {
         let (step, asked_anew) = take(&world(), how, usize::MAX);
         let Step::Halted(error) = step else { panic!("it goes on: {step:?}") };

@@ -31,7 +31,10 @@ pub(super) struct Lane {
     /// Changes when the lane is put elsewhere.
     pub(super) epoch: u64,
     start: Offset,
+    /// Where the next record is fetched: only records move it.
     position: Offset,
+    /// Up to where the client has said twice that there is no record behind the position, 0 if it has not.
+    settled: Offset,
     records: VecDeque<Record>,
     bytes: usize,
     bytes_max: usize,
@@ -40,8 +43,8 @@ pub(super) struct Lane {
     pub(super) fetches: u64,
     /// The client has reported the end of the partition since a record last came.
     reported: bool,
-    /// An end that was asked for before what is fetched now was fetched: the next report settles that no
-    /// record lies before it.
+    /// An end that was asked for before what is fetched now was fetched: the next report says that no record
+    /// lies before it, unless another broker says so that has yet to hear of them.
     confirming: Option<Offset>,
     /// The client says that some offset is out of range, perhaps this one's.
     pub(super) doubted: bool,
@@ -72,6 +75,7 @@ impl Lane {
             epoch,
             start: at,
             position: at,
+            settled: 0,
             records: VecDeque::new(),
             bytes: 0,
             bytes_max,
@@ -91,9 +95,15 @@ impl Lane {
         self.position
     }
 
+    /// Up to where it is known what the log holds.
+    pub(super) fn reached(&self) -> Offset {
+        self.position.max(self.settled)
+    }
+
     /// Whether a read from there continues what is here.
     pub(super) fn continues(&self, from: Offset, end: Offset) -> bool {
-        self.holds(from) && (from <= self.position.saturating_add(SKIP_MAX) || self.position >= end)
+        let reached = self.reached();
+        self.holds(from) && (from <= reached.saturating_add(SKIP_MAX) || reached >= end)
     }
 
     /// Whether nothing from there on has been taken by somebody else who reads here.
@@ -109,6 +119,8 @@ impl Lane {
         self.doubted = false;
         self.reported = false;
         self.confirming = None;
+        // A broker may have said so before it knew of this one.
+        self.settled = 0;
         self.position = record.place.offset + 1;
         self.bytes += record.size_bytes();
         self.records.push_back(record);
@@ -125,12 +137,11 @@ impl Lane {
         self.doubted = false;
         self.reported = true;
         if let Some(confirmed) = self.confirming.take() {
-            self.position = self.position.max(confirmed);
+            self.settled = self.settled.max(confirmed);
         }
     }
 
-    /// Fetches once more from the position: the report that follows came after `end` was known, so that no
-    /// record lies before it.
+    /// Fetches once more from the position: the report that follows came after `end` was known.
     pub(super) fn confirm(&mut self, end: Offset) {
         self.reported = false;
         self.confirming = Some(end);
@@ -163,14 +174,14 @@ impl Lane {
     /// Records from `from` on when they fill the limit, or reach `end`, or fill the lane.
     pub(super) fn take(&mut self, from: Offset, limit: ReadLimit, end: Offset) -> Taken {
         self.skip_to(from);
-        let complete = self.position >= end || self.fetching == Fetching::Full || self.fills(limit);
+        let complete = self.reached() >= end || self.fetching == Fetching::Full || self.fills(limit);
         if complete && !self.records.is_empty() {
             return Taken::Records(self.split(limit));
         }
-        if self.position >= end {
+        if self.reached() >= end {
             return Taken::End;
         }
-        if self.reported { Taken::Unsettled(self.position) } else { Taken::NotYet }
+        if self.reported { Taken::Unsettled(self.reached()) } else { Taken::NotYet }
     }
 
     /// What there is, complete or not.

@@ -93,9 +93,21 @@ fn a_report_from_before_the_second_look_confirms_nothing() {
     lane.confirm(6);
     // Already in hand when the lane was to be fetched once more.
     lane.ended(before);
-    assert_eq!((lane.take(3, ALL, 6), lane.position()), (Taken::NotYet, 3), "records 3 to 5 may still come");
+    assert_eq!((lane.take(3, ALL, 6), lane.reached()), (Taken::NotYet, 3), "records 3 to 5 may still come");
     lane.ended(lane.fetches);
     assert_eq!(lane.take(3, ALL, 6), Taken::End);
+}
+
+#[test]
+fn a_record_that_a_broker_had_yet_to_hear_of_is_not_passed_over() {
+    let mut lane = lane(3, &[]);
+    lane.ended(lane.fetches);
+    lane.confirm(6);
+    lane.ended(lane.fetches);
+    assert_eq!((lane.take(3, ALL, 6), lane.position()), (Taken::End, 3), "it is fetched from there all the same");
+    lane.push(record(3));
+    lane.push(record(5));
+    assert_eq!(offsets(lane.take(3, ALL, 6)), Some(vec![3, 5]));
 }
 
 #[test]
