@@ -2,7 +2,8 @@
 //!
 //! A read is served from a lane that it continues; otherwise a lane is put where the read begins. There are
 //! several fetchers, so that somebody who reads elsewhere (a verification, a repair) has a lane beside the
-//! projector's. Whoever comes to a partition takes the lane that has been idle for longest.
+//! projector's. Whoever comes to a partition takes the lane that has been idle for longest. Several may sit at one
+//! lane; what one of them takes or passes is gone from there, and whoever still wants it fetches it anew.
 //!
 //! A read answers with everything that was in the log when it began, up to its limit: it knows the end from
 //! what this process appended and from the ends it asked for; a transaction that somebody has open ends it
@@ -270,7 +271,10 @@ impl Reader {
                     seat.leave();
                     seat = self.move_to(partition, from).await?;
                 }
-                Seen::Doubted(position) => seat = self.go_on(partition, from, position).await?,
+                Seen::Doubted(position) => {
+                    seat.leave();
+                    seat = self.go_on(partition, from, position).await?;
+                }
                 Seen::Dead => return Err(dead()),
             }
         }

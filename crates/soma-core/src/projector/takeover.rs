@@ -204,7 +204,8 @@ fn cut_short(projector: &Projector, claimed: &Claimed, at: Offset) -> Failure {
     let Claimed { claim, next, .. } = claimed;
     let what =
         format!("reading {} partition {} ended at offset {at}, before {next}", projector.log.id(), claim.partition);
-    let error = Error::new(Code::Unavailable, what).remedy("wait: it is read again");
+    let error = Error::new(Code::Unavailable, what)
+        .remedy("wait: it is read again; if that goes on, compare the stores with the log by `soma verify`");
     Failure { component: Component::Log, error }
 }
 

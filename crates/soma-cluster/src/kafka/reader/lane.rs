@@ -33,7 +33,7 @@ pub(super) struct Lane {
     start: Offset,
     /// Where the next record is fetched: only records move it.
     position: Offset,
-    /// Up to where the client has said twice that there is no record behind the position, 0 if it has not.
+    /// The client has said twice that there is no record between the position and here; 0 if it has not.
     settled: Offset,
     records: VecDeque<Record>,
     bytes: usize,
